@@ -1,0 +1,1 @@
+"""One module a sender. Each offers ``parse(message) -> list[Alert] | None``; ``None`` means "not mine"."""

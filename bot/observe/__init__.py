@@ -1,0 +1,1 @@
+"""Logs, metrics and health of the bot itself. Imported by everyone, imports nobody."""

@@ -1,0 +1,1 @@
+"""YAML to `Playbook`, `Alert` to `Playbook`: model, expressions, loading, routing, linting, inline tests. Runs no tool."""
