@@ -4,12 +4,10 @@ Read once at start by `load`, passed on as an argument, never a global. An unkno
 file, the field and a mend. Nothing here opens a connection.
 """
 
-import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class SettingsError(Exception):

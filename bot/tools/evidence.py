@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from mcp_servers.common.envelope import ErrorInfo, Signal, Window
 from pydantic import BaseModel, ConfigDict, Field
+
+from mcp_servers.common.envelope import ErrorInfo, Signal, Window
 
 
 class Evidence(BaseModel):
