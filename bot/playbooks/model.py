@@ -181,6 +181,7 @@ class Playbook(Strict):
     timeout: Seconds = 60.0
     steps: tuple[Step, ...]
     findings: tuple[FindingRule, ...] = ()
+    affected: str = ""  # template: who is hit, e.g. "2 of 3 replicas, the old revision still serves"
     ruled_out: dict[str, str] = Field(default_factory=dict)
     next_steps: tuple[str, ...] = ()  # templates: where to look when nothing was found
     agent: AgentBlock | None = None

@@ -1,7 +1,8 @@
 """The one shape of every answer.
 
-A tool returns a model that extends `Envelope`. The compact JSON text equals the structured payload, so a model that reads text and
-a rule that reads structure see the same. Errors are answers too: ``is_error`` with a code, a message and a hint for the person who must act.
+A tool returns a model that extends `Envelope`. The compact JSON text equals the structured payload, so that a model, which reads
+text, and a rule, which reads structure, see the same. Errors are answers too: ``is_error`` with a code, a message and a hint for the
+person who must act.
 """
 
 import json
