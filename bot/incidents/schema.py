@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-schema_version = sa.Table("rca_schema", metadata, sa.Column("version", sa.Integer, primary_key=True), sa.Column("at", sa.Float))
+schema_version = sa.Table(
+    "rca_schema", metadata, sa.Column("version", sa.Integer, primary_key=True), sa.Column("at", sa.Float)
+)
 
 seen = sa.Table(
     "rca_seen",

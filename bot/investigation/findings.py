@@ -133,7 +133,7 @@ class Rules:
             result = self.results.get(reference.step)
             if result is None:
                 continue
-            if result.status != "ok" and reference.data:
+            if result.status != "ok" and reference.data and not reference.soft:
                 title = next(s.title for s in self.playbook.steps if s.id == result.id)
                 return Finding(id=rule.id, state="unknown", cause=rule.cause, reason=f"“{title}”: {result.error}")
             used.append(result)

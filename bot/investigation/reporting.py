@@ -12,20 +12,12 @@ from bot.investigation.steps import StepRun, clip
 from bot.investigation.verdict import Ranking
 from bot.playbooks.errors import ExpressionError
 from bot.playbooks.expressions import Condition, Template
-from bot.playbooks.model import Playbook
+from bot.playbooks.router import Choice
 from bot.tools.evidence import Evidence
 
 MAX_WHY = 4
 MAX_KNOWN = 5
 LINE_CHARS = 300
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which playbook was chosen, and why, in words."""
-
-    playbook: Playbook
-    because: str
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,15 @@ _RUNTIME_ERRORS = (TypeError, ValueError, ArithmeticError, LookupError, Attribut
 
 @dataclass(frozen=True)
 class Reference:
-    """A step that an expression refers to. ``data`` is false when it only asks for ``.ok``, ``.status`` or ``.error``."""
+    """A step that an expression refers to.
+
+    ``data`` is false when it only asks for ``.ok``, ``.status`` or ``.error``. ``soft`` is true when every use of the data stands under
+    ``| default(...)`` or ``is defined``, so that the expression works without it.
+    """
 
     step: str
     data: bool = True
+    soft: bool = False
 
 
 class _Expression:
@@ -56,7 +61,7 @@ class _Expression:
     @cached_property
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """The dotted paths that occur, e.g. ``("steps", "target", "namespace")``."""
-        return tuple(_paths(self._tree))
+        return tuple(path for path, _ in _uses(self._tree))
 
     def _evaluate(self, context: Mapping[str, Any]) -> Any:
         try:
@@ -258,32 +263,40 @@ def _native(source: str, mode: Mode, roots: frozenset[str]) -> Any:
 
 
 def _merged(found: Iterator[Reference]) -> Iterator[Reference]:
-    needed: dict[str, bool] = {}
+    """One a step: data if any use reads data, soft if every such use is soft."""
+    uses: dict[str, list[Reference]] = {}
     for reference in found:
-        needed[reference.step] = needed.get(reference.step, False) or reference.data
-    return (Reference(step, data) for step, data in needed.items())
+        uses.setdefault(reference.step, []).append(reference)
+    for step, all_ in uses.items():
+        reads = [r for r in all_ if r.data]
+        yield Reference(step, bool(reads), bool(reads) and all(r.soft for r in reads))
 
 
 @lru_cache(maxsize=8192)
 def _references(source: str, mode: Mode, roots: frozenset[str]) -> frozenset[Reference]:
     tree = parse(source, mode, roots)
-    bare = sum(1 for n in tree.find_all(nodes.Name) if n.name == "steps" and n.ctx == "load")
-    if bare == 0:
-        return frozenset()
-    paths = [p for p in _paths(tree) if p[0] == "steps"]
-    if any(len(p) < 2 for p in paths):
+    found = [(p, soft) for p, soft in _uses(tree) if p[0] == "steps"]
+    if any(len(p) < 2 for p, _ in found):
         raise ExpressionError("`steps` needs the name of a step right after it, e.g. steps.target.namespace")
-    return frozenset(_merged(Reference(p[1], len(p) < 3 or p[2] not in STATUS_FIELDS) for p in paths))
+    return frozenset(_merged(Reference(p[1], len(p) < 3 or p[2] not in STATUS_FIELDS, soft) for p, soft in found))
 
 
-def _paths(tree: nodes.Node) -> Iterator[tuple[str, ...]]:
-    """The longest constant paths from each root name on."""
+def _uses(tree: nodes.Node) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """The longest constant path of each use of a root name, and whether the use can do without the value."""
+    guarded: set[int] = set()
+    for guard in tree.find_all((nodes.Filter, nodes.Test)):
+        if guard.name in ("default", "d", "defined", "undefined") and guard.node is not None:
+            here: nodes.Node = guard.node
+            while isinstance(here, nodes.Getattr | nodes.Getitem):
+                guarded.add(id(here))
+                here = here.node
+            guarded.add(id(here))
     inner: set[int] = set()
     for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
         if id(node) in inner:
             continue
         parts: list[str] = []
-        here: nodes.Node = node
+        here = node
         while isinstance(here, nodes.Getattr | nodes.Getitem):
             inner.add(id(here))
             if isinstance(here, nodes.Getattr):
@@ -296,7 +309,7 @@ def _paths(tree: nodes.Node) -> Iterator[tuple[str, ...]]:
         if isinstance(here, nodes.Name):
             inner.add(id(here))
             if here.ctx == "load" and here.name in ROOTS:
-                yield (here.name, *reversed(parts))
+                yield (here.name, *reversed(parts)), id(node) in guarded
 
 
 def _gap(parts: tuple[str, ...], context: Mapping[str, Any]) -> str:

@@ -34,12 +34,16 @@ class Strict(BaseModel):
 
 
 class Clause(Strict):
-    """One way to match. ``where`` is a bare expression over ``alert`` that must be a real boolean."""
+    """One way to match. ``where`` is a bare expression over ``alert`` that must be a real boolean.
+
+    ``text`` looks into name, summary and description, ``expr`` into the alert's query; both search. ``labels`` need the label to be there.
+    """
 
     name: Patterns = ()
     source: Patterns = ()
     severity: Patterns = ()
     text: Patterns = ()
+    expr: Patterns = ()
     labels: dict[str, Patterns] = Field(default_factory=dict)
     where: str = ""
 
@@ -110,6 +114,20 @@ class FindingRule(Strict):
     rules_out: tuple[str, ...] = ()
 
 
+class Fragment(Strict):
+    """A file under ``_shared/`` that playbooks take in with ``use``: findings that many of them need.
+
+    Its expressions may speak of ``alert``, ``vars``, ``signal`` and ``findings``, never of a step. A finding of the playbook itself with
+    the same id wins.
+    """
+
+    version: Literal[1]
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
+    description: str = ""
+    findings: tuple[FindingRule, ...] = ()
+    next_steps: tuple[str, ...] = ()
+
+
 class Budget(Strict):
     tokens: int = 60_000
     tool_calls: int = 8
@@ -165,6 +183,7 @@ class Playbook(Strict):
     version: Literal[1]
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
     title: str
+    use: tuple[str, ...] = ()  # fragments from `_shared/`, merged by the loader
     family: str = "other"
     description: str
     owner: str = ""

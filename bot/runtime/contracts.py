@@ -55,6 +55,9 @@ class Thread(Protocol):
     async def failed(self, work: Work, message: str) -> None:
         """One clear line: what went wrong and what to do."""
 
+    async def folded(self, work: Work, channel: str, ts: str) -> None:
+        """This alert is part of the investigation whose thread is (``channel``, ``ts``); one line says so."""
+
     async def answered(self, work: Work, text: str, evidence: tuple[str, ...]) -> None:
         """The answer to a question, in Markdown."""
 

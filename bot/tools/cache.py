@@ -30,9 +30,7 @@ class SingleFlightCache(Generic[T]):
     the last waiter leaves, the flight is cancelled and waited for.
     """
 
-    def __init__(
-        self, ttl_s: float, keep: Callable[[T], bool], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, ttl_s: float, keep: Callable[[T], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._ttl = ttl_s
         self._keep = keep
         self._clock = clock

@@ -58,12 +58,16 @@ def is_lost(error: BaseException) -> bool:
     """Whether ``error`` means that the connection is gone (and not that the server refused or was slow)."""
     error = leaf(error)
     if isinstance(error, MCPError):
-        return error.code == CONNECTION_CLOSED or (
-            error.code == INVALID_REQUEST and "session" in error.message.lower()
-        )
+        return error.code == CONNECTION_CLOSED or (error.code == INVALID_REQUEST and "session" in error.message.lower())
+    if isinstance(error, httpx2.TimeoutException):
+        return False
     return isinstance(
         error,
-        anyio.ClosedResourceError | anyio.BrokenResourceError | anyio.EndOfStream | ConnectionError | httpx2.TransportError,
+        anyio.ClosedResourceError
+        | anyio.BrokenResourceError
+        | anyio.EndOfStream
+        | ConnectionError
+        | httpx2.TransportError,
     )
 
 
@@ -84,7 +88,8 @@ def why_not_connected(error: BaseException, server: str) -> str:
             return f"HTTP 421: the server does not accept this host name; check its allowed hosts and url of server {server}"
         return f"HTTP {status}"
     if isinstance(error, httpx2.ConnectError | ConnectionError):
-        return f"connection refused or host not found ({one_line(str(error), 120)}); is it running, and is the url of server {server} right?"
+        what = one_line(str(error), 120)
+        return f"connection refused or host not found ({what}); is it running, and is the url of server {server} right?"
     if isinstance(error, MCPError) and error.code == CONNECTION_CLOSED:
         return "it closed the connection during the handshake"
     text = one_line(str(error), 200) or "no message"

@@ -1,7 +1,7 @@
 """Settings of a server, read once from a mapping of environment variables.
 
-Every secret ``NAME`` may come as ``NAME_FILE``. A variable with the server's own prefix that nobody reads is a typo and refused at start, because
-a misspelt deny list must not fail open. Nothing here opens a connection.
+Every secret ``NAME`` may come as ``NAME_FILE``. A variable with the server's own prefix that nobody reads is a typo and refused at
+start, because a misspelt deny list must not fail open. Nothing here opens a connection.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Secrets do not leave a server, whatever text they travel in.
 
-Three nets, in this order of trust: by construction (tools never read Secret data and show environment literals as `hashed` marks), by key
-(`redact_tree` replaces the values of keys that name a credential) and by pattern (`redact`). All patterns run on RE2, so a log line that an
-attacker writes costs linear time, and on at most `WINDOW` characters of a string. The nets leave alone what root-cause work needs: trace ids,
-pod names, image digests, exit codes, IP addresses.
+Three nets, in this order of trust: by construction (tools never read Secret data and show environment literals as `hashed` marks), by
+key (`redact_tree` replaces the values of keys that name a credential) and by pattern (`redact`). All patterns run on RE2, so a line that
+an attacker writes costs linear time, and on at most `WINDOW` characters of a string. The nets leave alone what root-cause work needs:
+trace ids, pod names, image digests, exit codes, IP addresses.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ _KEY_HARMLESS = re2.compile(
 )
 
 _WORDS = r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?|dsn)"
+_HEADERS = "set-cookie|cookie|proxy-authorization|authorization|x-api-key|x-auth-token"
 _QUOTED = r"\\{0,2}[\"'](?P<quoted>[^\"'\\\n]{1,512})\\{0,2}[\"']"
 
 Sub = Callable[[Any], str]
@@ -75,12 +76,14 @@ def _rules() -> list[tuple[Any, str | Sub]]:
         (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?", "[redacted:jwt]"),
         (r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@:\"']{0,128}:[^\s/@\"']{1,256}@", r"\1[redacted]@"),
         (r"\b[\w.-]{1,64}:[^\s:@/\"']{1,256}@(tcp|udp|unix)\(", r"[redacted]@\1("),
-        (r"(?i)\b(set-cookie|cookie|proxy-authorization|authorization|x-api-key|x-auth-token)(\\{0,2}[\"']?\s*[:=]\s*)[^\r\n]{1,1024}", r"\1\2[redacted]"),
+        (rf"(?i)\b({_HEADERS})(\\{{0,2}}[\"']?\s*[:=]\s*)[^\r\n]{{1,1024}}", r"\1\2[redacted]"),
         (r"(?i)\b(?P<scheme>bearer|basic)\s+(?P<value>[A-Za-z0-9+/=._~-]{12,})", _bearer),
         (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "[redacted:aws]"),
         (r"\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}", "[redacted:github]"),
-        (r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,}|https://hooks\.slack\.com/(?:services|workflows|triggers)/[^\s\"'<>]+", "[redacted:slack]"),
-        (r"\bsk-[A-Za-z0-9_-]{20,}|\bAIza[0-9A-Za-z_-]{35}|\bglpat-[\w-]{20,}|\bnpm_[A-Za-z0-9]{30,}|\bhv[sb]\.[A-Za-z0-9_-]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}", "[redacted:key]"),
+        (r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,}", "[redacted:slack]"),
+        (r"https://hooks\.slack\.com/(?:services|workflows|triggers)/[^\s\"'<>]+", "[redacted:slack]"),
+        (r"\bsk-[A-Za-z0-9_-]{20,}|\bAIza[0-9A-Za-z_-]{35}|\bglpat-[\w-]{20,}|\bnpm_[A-Za-z0-9]{30,}", "[redacted:key]"),
+        (r"\bhv[sb]\.[A-Za-z0-9_-]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}", "[redacted:key]"),
         (rf"(?i)[\w.-]{{0,40}}{_WORDS}[\w.-]{{0,24}}\\{{0,2}}[\"']?\s{{0,4}}[:=]>?\s{{0,4}}(?:{_QUOTED}|{plain})", _pair),
         (rf"(?i)--?[\w-]{{0,30}}(?:password|passwd|secret|api-?key|access-?key|token)\s+(?:{_QUOTED}|{plain})", _pair),
         (rf"(?i)[\w.-]{{0,40}}token\\{{0,2}}[\"']?\s{{0,4}}[:=]>?\s{{0,4}}(?:{_QUOTED}|{plain})", _token_pair),
@@ -92,7 +95,8 @@ def _rules() -> list[tuple[Any, str | Sub]]:
 
 _RULES = _rules()
 _SUSPICIOUS = re2.compile(
-    r"(?i)pass|pwd|secret|token|key|cred|dsn|author|cookie|bearer|basic|@|://|eyJ|AKIA|ASIA|gh[pousr]_|xox|xapp|sk-|AIza|npm_|hv[sb]\.|SG\.|\d(?:[ -]?\d){12}"
+    r"(?i)pass|pwd|secret|token|key|cred|dsn|author|cookie|bearer|basic|@|://|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat"
+    r"|xox|xapp|sk-|AIza|npm_|hv[sb]\.|SG\.|\d(?:[ -]?\d){12}"
 )
 
 

@@ -1,15 +1,17 @@
 """The read-only line to one API server.
 
-Only two requests exist here: GET on a path that `kinds.path` built, and the POST of a SelfSubjectAccessReview, which asks what this credential may
-do and changes nothing. Bodies are read as raw JSON under a size cap: the client library's typed models refuse real objects (``eventTime: null``).
+Only two requests exist here: GET on a path that `kinds.path` built, and the POST of a SelfSubjectAccessReview, which asks what this
+credential may do and changes nothing. Bodies are read as raw JSON under a size cap: the client library's typed models refuse real
+objects (``eventTime: null``).
 """
 
 import asyncio
 import importlib
 import json
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
@@ -17,8 +19,8 @@ from mcp_servers.common.envelope import ErrorCode, ToolFailure
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes.settings import KubernetesSettings
 
-_TRIES = 3
 _PAUSES = (0.1, 0.4)
+_DEFAULT_KUBECONFIG = str(Path("~/.kube/config").expanduser())
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _CODES: dict[int, ErrorCode] = {
     400: "VALIDATION",
@@ -67,7 +69,7 @@ class Wire:
             if settings.in_cluster:
                 config.load_incluster_config(client_configuration=configuration)
             else:
-                file = settings.kubeconfig or str(Path("~/.kube/config").expanduser())
+                file = settings.kubeconfig or _DEFAULT_KUBECONFIG
                 await config.load_kube_config(
                     config_file=file,
                     context=settings.context or None,
@@ -100,12 +102,11 @@ class Wire:
 
     async def get(self, path: str, query: dict[str, str] | None = None, accept: str = "application/json") -> Any:
         """The parsed JSON of ``path``. Raises `ToolFailure`."""
-        body = await self._request("GET", path, query or {}, accept)
-        return _parse(body)
+        return _parse(await self._request(_Request("GET", path, query or {}, accept, self._cap)))
 
     async def get_text(self, path: str, query: dict[str, str], limit: int) -> str:
         """The text of ``path``, at most ``limit`` bytes of it. Raises `ToolFailure`."""
-        body = await self._request("GET", path, query, "*/*", cap=limit, cut=True)
+        body = await self._request(_Request("GET", path, query, "*/*", limit, cut=True))
         return body.decode("utf-8", "replace")
 
     async def may(self, attributes: dict[str, str]) -> bool:
@@ -115,78 +116,55 @@ class Wire:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
         }
-        answer = _parse(await self._request("POST", _REVIEW, {}, "application/json", body=review))
+        answer = _parse(await self._request(_Request("POST", _REVIEW, {}, "application/json", self._cap, body=review)))
         status = answer.get("status") if isinstance(answer, dict) else None
         return bool(isinstance(status, dict) and status.get("allowed"))
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        query: dict[str, str],
-        accept: str,
-        *,
-        body: dict[str, Any] | None = None,
-        cap: int = 0,
-        cut: bool = False,
-    ) -> bytes:
-        if method != "GET" and path != _REVIEW:
-            raise AssertionError("this line reads only")
-        for attempt in range(_TRIES):
+    @property
+    def _cap(self) -> int:
+        return self._settings.common.max_upstream_bytes
+
+    async def _request(self, request: "_Request") -> bytes:
+        for pause in (*_PAUSES, None):
             try:
-                return await self._once(
-                    method, path, query, accept, body, cap or self._settings.common.max_upstream_bytes, cut
-                )
+                return await self._once(request)
             except ToolFailure as failure:
-                if failure.info.code not in ("UNAVAILABLE", "RATE_LIMITED") or attempt == _TRIES - 1:
+                if failure.info.code not in ("UNAVAILABLE", "RATE_LIMITED") or pause is None:
                     raise
-                pause = failure.info.retry_after_s if failure.info.retry_after_s is not None else _PAUSES[attempt]
-                if pause > self._settings.timeout_s / 2:
+                wait = pause if failure.info.retry_after_s is None else failure.info.retry_after_s
+                if wait > self._settings.timeout_s / 2:
                     raise
-                await asyncio.sleep(pause)
+                await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
-    async def _once(
-        self,
-        method: str,
-        path: str,
-        query: dict[str, str],
-        accept: str,
-        body: dict[str, Any] | None,
-        cap: int,
-        cut: bool,
-    ) -> bytes:
+    async def _once(self, request: "_Request") -> bytes:
+        limit = self._settings.timeout_s
         try:
             verb, url, headers, payload, post = await self._api.param_serialize(
-                method,
-                path,
-                query_params=[(k, v) for k, v in query.items() if v],
-                header_params={"Accept": accept, "Content-Type": "application/json"},
-                body=body,
+                request.method,
+                request.path,
+                query_params=[(k, v) for k, v in request.query.items() if v],
+                header_params={"Accept": request.accept, "Content-Type": "application/json"},
+                body=request.body,
                 auth_settings=["BearerToken"],
             )
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(limit):
                 answer = await self._api.rest_client.request(
-                    verb,
-                    url,
-                    headers=headers,
-                    body=payload,
-                    post_params=post,
-                    _request_timeout=self._settings.timeout_s,
+                    verb, url, headers=headers, body=payload, post_params=post, _request_timeout=limit
                 )
                 response: aiohttp.ClientResponse = answer.response
                 try:
-                    data = await _read(response, cap, cut, path)
+                    data = await _read(response, request)
                 finally:
                     response.release()
         except TimeoutError as error:
             raise ToolFailure(
                 "TIMEOUT",
-                f"the API server did not answer GET {path} within {self._settings.timeout_s:g} s",
+                f"the API server did not answer GET {request.path} within {limit:g} s",
                 retryable=True,
                 hint="ask for one namespace or one object; RCA_K8S_TIMEOUT_S raises the limit",
             ) from error
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise ToolFailure(
                 "UNAVAILABLE",
                 f"cannot reach the API server {self.host}: {clean(error, 200) or type(error).__name__}",
@@ -194,12 +172,26 @@ class Wire:
                 hint="check the address in the kubeconfig, DNS, the network policy and the certificate authority",
             ) from error
         if response.status >= 300:
-            raise _failure(response, data, path)
+            raise _failure(response, data, request.path)
         return data
 
 
-async def _read(response: aiohttp.ClientResponse, cap: int, cut: bool, path: str) -> bytes:
-    """The body, never more than ``cap`` bytes in memory."""
+@dataclass(frozen=True)
+class _Request:
+    """One request; ``cap`` bytes of its body are read, more is cut off (``cut``) or an error."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    query: dict[str, str]
+    accept: str
+    cap: int
+    cut: bool = False
+    body: dict[str, Any] | None = None
+
+
+async def _read(response: aiohttp.ClientResponse, request: _Request) -> bytes:
+    """The body, never much more than ``cap`` bytes in memory."""
+    cap = request.cap
     parts: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_chunked(65_536):
@@ -207,11 +199,11 @@ async def _read(response: aiohttp.ClientResponse, cap: int, cut: bool, path: str
         size += len(chunk)
         if size > cap:
             response.close()
-            if cut:
+            if request.cut:
                 return b"".join(parts)[:cap]
             raise ToolFailure(
                 "TOO_LARGE",
-                f"the answer to GET {path} is larger than {cap:,} bytes",
+                f"the answer to GET {request.path} is larger than {cap:,} bytes",
                 hint="narrow the request to one namespace; RCA_MAX_UPSTREAM_BYTES raises the limit",
             )
     return b"".join(parts)

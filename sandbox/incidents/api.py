@@ -65,11 +65,13 @@ class Api:
             parts += ["namespaces", namespace]
         return "/" + "/".join(p for p in (*parts, plural, name, sub) if p)
 
-    async def call(self, method: str, path: str, body: Json | None = None, *, kind: str = "", **query: str) -> Json:
+    async def call(
+        self, method: str, path: str, body: Json | None = None, *, kind: str = "", query: dict[str, str] | None = None
+    ) -> Json:
         assert self._session is not None
         headers = {"Content-Type": kind or "application/json"}
         async with self._session.request(
-            method, self.server + path, json=body, headers=headers, params=query, ssl=self._tls
+            method, self.server + path, json=body, headers=headers, params=query or {}, ssl=self._tls
         ) as answer:
             data: Json = await answer.json(content_type=None)
             if answer.status >= 400:
@@ -79,16 +81,18 @@ class Api:
     async def create(self, plural: str, obj: Json, by: str = "helm") -> Json:
         namespace = obj["metadata"].get("namespace", "")
         obj = {"apiVersion": GROUPS.get(plural, "v1"), **obj}
-        return await self.call("POST", self.path(plural, namespace), obj, fieldManager=by)
+        return await self.call("POST", self.path(plural, namespace), obj, query={"fieldManager": by})
 
     async def patch(
         self, plural: str, namespace: str, name: str, patch: Json, *, sub: str = "", by: str = "helm", merge: str = ""
     ) -> Json:
         kind = f"application/{merge or 'strategic-merge-patch'}+json"
-        return await self.call("PATCH", self.path(plural, namespace, name, sub), patch, kind=kind, fieldManager=by)
+        return await self.call(
+            "PATCH", self.path(plural, namespace, name, sub), patch, kind=kind, query={"fieldManager": by}
+        )
 
-    async def list(self, plural: str, namespace: str = "", **query: str) -> list[Json]:
-        listing = await self.call("GET", self.path(plural, namespace), **query)
+    async def list(self, plural: str, namespace: str = "") -> list[Json]:
+        listing = await self.call("GET", self.path(plural, namespace))
         kind = str(listing["kind"]).removesuffix("List")
         return [{"apiVersion": listing["apiVersion"], "kind": kind, **item} for item in listing.get("items") or []]
 

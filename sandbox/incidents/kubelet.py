@@ -1,7 +1,8 @@
 """Plays scheduler and kubelets for a control plane that has none.
 
-Binds pods, reports their state through the status subresource and writes the events that a kubelet would write, with its wordings and its
-back-off. Behaviours decide what a pod's container does; everything else (ReplicaSets, endpoints, conditions, quotas) is the control plane's.
+Binds pods, reports their state through the status subresource and writes the events that a kubelet would write, with its wordings and
+its back-off. Behaviours decide what a pod's container does; everything else (ReplicaSets, endpoints, conditions, quotas) is the control
+plane's own.
 """
 
 import asyncio
@@ -18,8 +19,8 @@ from sandbox.incidents.timeline import iso, now
 class Behaviour:
     """What a pod's container does after it was bound.
 
-    ``config_error``: the kubelet's message why the container cannot be created; empty when it can. ``exit_code``/``exit_reason``/``runs_s``:
-    how it ends each time, for a container that crashes. Otherwise it runs and is ready.
+    ``config_error``: the kubelet's message why the container cannot be created; empty when it can. ``exit_code``, ``exit_reason`` and
+    ``runs_s`` (seconds): how it ends each time, for a container that crashes. Otherwise it runs and is ready.
     """
 
     config_error: str = ""
@@ -162,11 +163,14 @@ class Kubelets:
             await self.event(pod, "Normal", "Pulled", f'Container image "{image}" already present on machine')
             if does.config_error:
                 while True:
-                    await self.report(pod, {"waiting": {"reason": "CreateContainerConfigError", "message": does.config_error}})
+                    await self.report(
+                        pod, {"waiting": {"reason": "CreateContainerConfigError", "message": does.config_error}}
+                    )
                     await self.event(pod, "Warning", "Failed", f"Error: {does.config_error}")
                     await asyncio.sleep(12.5)
                     await self.event(pod, "Normal", "Pulled", f'Container image "{image}" already present on machine')
-            restarts, backoff, last = 0, FIRST_BACKOFF_S, {}
+            restarts, backoff = 0, FIRST_BACKOFF_S
+            last: Json = {}
             while True:
                 await self.event(pod, "Normal", "Created", f"Created container {name}")
                 await self.event(pod, "Normal", "Started", f"Started container {name}")
@@ -230,7 +234,9 @@ class Kubelets:
             "message": f"containers with unready status: [{container['name']}]",
         }
         readiness: Json = {"status": "True", "reason": None, "message": None} if ready else missing
-        current = await self.api.call("GET", self.api.path("pods", pod["metadata"]["namespace"], pod["metadata"]["name"]))
+        current = await self.api.call(
+            "GET", self.api.path("pods", pod["metadata"]["namespace"], pod["metadata"]["name"])
+        )
         known = {c["type"]: c for c in (current.get("status") or {}).get("conditions") or []}
 
         def condition(kind: str, wanted: Json) -> Json:

@@ -4,7 +4,19 @@ from typing import Any
 
 from sandbox.workspace.blocks.objects import ID
 from sandbox.workspace.blocks.rich import RICH_TEXT
-from sandbox.workspace.blocks.rules import Problems, Rule, anything, array, boolean, by_type, integer, number, one_of, record, string
+from sandbox.workspace.blocks.rules import (
+    Problems,
+    Rule,
+    anything,
+    array,
+    boolean,
+    by_type,
+    integer,
+    number,
+    one_of,
+    record,
+    string,
+)
 
 RAW_TEXT = record({"type": one_of("raw_text"), "text": string()})
 RAW_NUMBER = record({"type": one_of("raw_number"), "value": number}, {"text": string()})

@@ -10,12 +10,11 @@ ID = string(255, 1)
 def text(most: int, *, plain: bool = False, least: int = 1) -> Rule:
     """A text object of at most ``most`` characters; ``plain``: only plain_text may stand here."""
     kinds = one_of("plain_text") if plain else one_of("plain_text", "mrkdwn")
-    fields = record(
+    return record(
         {"type": kinds, "text": string(most, least)},
         {"emoji": boolean, "verbatim": boolean},
         also=_text_flags,
     )
-    return fields
 
 
 def _text_flags(value: dict[str, Any], pointer: str, problems: Problems) -> None:
@@ -49,7 +48,13 @@ def image_source(value: dict[str, Any], pointer: str, problems: Problems) -> Non
 
 IMAGE_ELEMENT = record(
     {"type": one_of("image"), "alt_text": string(2000, 1)},
-    {"image_url": url(), "slack_file": SLACK_FILE, "image_width": anything, "image_height": anything, "image_bytes": anything},
+    {
+        "image_url": url(),
+        "slack_file": SLACK_FILE,
+        "image_width": anything,
+        "image_height": anything,
+        "image_bytes": anything,
+    },
     any_of=("image_url", "slack_file"),
     also=image_source,
 )

@@ -1,0 +1,82 @@
+"""``rca investigate``: one alert without Slack, with the same parts."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bot import settings as configuration
+from bot.alerts.model import Alert, Parsed
+from bot.alerts.parse import parse
+from bot.investigation.model import Progress, Report
+
+
+class NoAlertError(Exception):
+    """The input holds nothing to investigate; the message says what it was and what would do."""
+
+
+def run(source: Path, output: str, playbook: str, config: Path | None) -> int:
+    """Exit code: 0 with a report, 2 for input or configuration that cannot be used."""
+    settings = configuration.load(config)
+    try:
+        alert = read_alert(source)
+        report = asyncio.run(_investigate(settings, alert, playbook, live=output == "text" and sys.stderr.isatty()))
+    except (NoAlertError, LookupError) as error:
+        print(f"rca investigate: {error}", file=sys.stderr)
+        return 2
+    _print(report, output)
+    return 0
+
+
+def read_alert(source: Path) -> Alert:
+    """The first firing alert of a Slack message, an Alertmanager webhook or an Alert as JSON."""
+    try:
+        text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
+        message: Any = json.loads(text)
+    except OSError as error:
+        raise NoAlertError(f"{source} cannot be read: {error.strerror}. Give a file, or - for standard input.") from None
+    except ValueError as error:
+        raise NoAlertError(f"{source} is not JSON ({error}). Give a Slack message, an Alertmanager webhook or an Alert.") from None
+    if not isinstance(message, dict):
+        raise NoAlertError(f"{source} holds a JSON {type(message).__name__}, not an object.")
+    parsed: Parsed = parse(message)
+    if not parsed.is_alert or not parsed.alerts:
+        raise NoAlertError(f"{source} holds no alert: {parsed.reason or 'nothing in it looks like one'}.")
+    return next((a for a in parsed.alerts if a.status == "firing"), parsed.alerts[0])
+
+
+async def _investigate(settings: configuration.Settings, alert: Alert, playbook: str, *, live: bool) -> Report:
+    from bot.wiring import open_investigator
+
+    async with open_investigator(settings) as investigator:
+        if not live:
+            return await investigator.investigate(alert, investigation="local", playbook=playbook)
+        from rich.console import Console
+        from rich.live import Live
+
+        from bot.investigation import render_terminal
+
+        with Live(console=Console(stderr=True), refresh_per_second=12, transient=True) as display:
+
+            def show(progress: Progress) -> None:
+                display.update(render_terminal.progress(progress))
+
+            return await investigator.investigate(alert, investigation="local", playbook=playbook, emit=show)
+
+
+def _print(report: Report, output: str) -> None:
+    if output == "json":
+        from bot.investigation import render_json
+
+        sys.stdout.write(json.dumps(render_json.render(report), ensure_ascii=False, indent=2) + "\n")
+    elif output == "md":
+        from bot.investigation import render_markdown
+
+        sys.stdout.write(render_markdown.render(report))
+    else:
+        from rich.console import Console
+
+        from bot.investigation import render_terminal
+
+        Console(soft_wrap=False).print(render_terminal.report(report))

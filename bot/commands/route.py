@@ -1,0 +1,14 @@
+"""``rca route``: which playbook fits an alert, and why."""
+
+from pathlib import Path
+
+from bot import settings as configuration
+from bot.commands.jsonl import filter_lines
+
+
+def run(jsonl: bool, config: Path | None) -> int:
+    from bot.playbooks.router import Router
+    from bot.wiring import open_library
+
+    router = Router(open_library(configuration.load(config)))
+    return filter_lines(router.route_line, jsonl=jsonl)

@@ -1,0 +1,178 @@
+"""Folders of YAML to a `Library`: all problems of all files at once, and never a silently half-loaded one.
+
+Later folders win over earlier ones, so that a team's playbook replaces the shipped one of the same id. A file that breaks between two loads
+keeps serving its last good version; the problem says so.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from bot.playbooks.checks import check, check_fragment
+from bot.playbooks.model import Fragment, Playbook
+from bot.playbooks.parsing import at, parse
+from bot.playbooks.problem import Problem, did_you_mean
+from bot.playbooks.yamlfile import MAX_BYTES, Document
+
+SHARED = "_shared"
+MAX_FILES = 2_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One playbook and where it came from. ``stale`` marks a last good version of a file that is broken now."""
+
+    playbook: Playbook
+    file: Path
+    folder: Path
+    document: Document
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class Library:
+    """All playbooks that can be used, by id, and everything that is wrong with the folders. Immutable: `reload` gives a new one."""
+
+    playbooks: Mapping[str, Playbook] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    folders: tuple[Path, ...] = ()
+    entries: Mapping[str, Entry] = field(default_factory=dict, repr=False)
+
+    @property
+    def default(self) -> Playbook | None:
+        """The general playbook; of several the one that comes last in the folders' order."""
+        return next((p for p in reversed(self.playbooks.values()) if p.default), None)
+
+    def get(self, playbook_id: str) -> Playbook | None:
+        return self.playbooks.get(playbook_id)
+
+    def reload(self) -> "Library":
+        """The folders read again. Playbooks whose files are broken now stay as they were, with a problem that says so."""
+        return load_library(self.folders, shipped=False, last=self)
+
+    def file_of(self, playbook_id: str) -> str:
+        """The file of a playbook, for messages; "" when it has none."""
+        entry = self.entries.get(playbook_id)
+        return str(entry.file) if entry else ""
+
+
+def shipped_folder() -> Path:
+    """The library that comes with the product: beside the sources in a checkout, inside of the package when installed."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parent / "playbooks"
+    return checkout if (checkout / "general.yaml").is_file() else package / "_library"
+
+
+def load_library(folders: Sequence[Path] = (), *, shipped: bool = True, last: Library | None = None) -> Library:
+    """Read every ``*.yaml`` and ``*.yml`` under ``folders``, after the shipped library unless ``shipped`` is false.
+
+    Never raises for a bad file: see `Library.problems`. ``last`` gives the versions to keep for files that are broken now.
+    """
+    chosen = (shipped_folder(), *folders) if shipped else tuple(folders)
+    problems: list[Problem] = []
+    files = [(folder, file) for folder in chosen for file in _files(folder, problems)]
+    fragments = _fragments(files, problems)
+    entries: dict[str, Entry] = {}
+    for folder, file in files:
+        if SHARED in file.relative_to(folder).parts:
+            continue
+        entry = _entry(folder, file, fragments, problems)
+        if entry is None:
+            entry = _kept(file, last, problems)
+        if entry is None:
+            continue
+        name = entry.playbook.id
+        other = entries.get(name)
+        if other is not None and other.folder == folder:
+            line = entry.document.line(("id",))
+            problems.append(
+                Problem(
+                    str(file), line, "id", f"{name!r} is already the id of {other.file}; choose another", playbook=name
+                )
+            )
+            continue
+        entries.pop(name, None)  # keep the folders' order
+        entries[name] = entry
+    playbooks = {name: entry.playbook for name, entry in entries.items()}
+    return Library(MappingProxyType(playbooks), tuple(problems), chosen, MappingProxyType(entries))
+
+
+def _files(folder: Path, problems: list[Problem]) -> Iterable[Path]:
+    if not folder.is_dir():
+        problems.append(
+            Problem(str(folder), 0, "", "this folder of playbooks does not exist; create it or correct `playbook_dirs`")
+        )
+        return []
+    found = sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix in (".yaml", ".yml")
+        and p.is_file()
+        and not any(q.startswith(".") for q in p.relative_to(folder).parts)
+    )
+    if len(found) > MAX_FILES:
+        problems.append(Problem(str(folder), 0, "", f"{len(found)} files; only the first {MAX_FILES} are read"))
+    return found[:MAX_FILES]
+
+
+def _text(file: Path, problems: list[Problem]) -> bytes | None:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError as problem:
+        problems.append(Problem(str(file), 0, "", f"cannot be read: {problem.strerror}"))
+        return None
+
+
+def _fragments(files: Iterable[tuple[Path, Path]], problems: list[Problem]) -> dict[str, Fragment]:
+    fragments: dict[str, Fragment] = {}
+    for folder, file in files:
+        if SHARED not in file.relative_to(folder).parts or (text := _text(file, problems)) is None:
+            continue
+        fragment, document, found = parse(text, str(file), Fragment)
+        if fragment and document:
+            found = [at(document, path, why, str(file), "") for path, why in check_fragment(fragment)]
+            if not found:
+                fragments[fragment.id] = fragment
+        problems.extend(found)
+    return fragments
+
+
+def _entry(folder: Path, file: Path, fragments: Mapping[str, Fragment], problems: list[Problem]) -> Entry | None:
+    text = _text(file, problems)
+    if text is None:
+        return None
+    playbook, document, found = parse(text, str(file), Playbook)
+    if playbook and document:
+        for i, name in enumerate(playbook.use):
+            if name not in fragments:
+                close = did_you_mean(name, fragments, f"; usable: {', '.join(sorted(fragments)) or 'none'}")
+                message = f"no usable file under {SHARED}/ has the id {name!r}{close}"
+                found.append(at(document, ("use", i), message, str(file), playbook.id))
+        found += [at(document, path, why, str(file), playbook.id) for path, why in check(playbook)]
+    problems.extend(found)
+    if found or playbook is None or document is None:
+        return None
+    return Entry(merged(playbook, fragments), file, folder, document)
+
+
+def merged(playbook: Playbook, fragments: Mapping[str, Fragment]) -> Playbook:
+    """``playbook`` with the findings and next steps of the fragments it uses; its own findings come first and win by id."""
+    findings = {rule.id: rule for rule in playbook.findings}
+    after = list(playbook.next_steps)
+    for name in playbook.use:
+        for rule in fragments[name].findings:
+            findings.setdefault(rule.id, rule)
+        after += [text for text in fragments[name].next_steps if text not in after]
+    return playbook.model_copy(update={"findings": tuple(findings.values()), "next_steps": tuple(after)})
+
+
+def _kept(file: Path, last: Library | None, problems: list[Problem]) -> Entry | None:
+    """The last good version of a file that is broken now."""
+    entry = next((e for e in last.entries.values() if e.file == file), None) if last else None
+    if entry is None:
+        return None
+    said = f"the last good version of {entry.playbook.id!r} stays in use until this file is mended"
+    problems.append(Problem(str(file), 0, "", said, level="warning", playbook=entry.playbook.id))
+    return replace(entry, stale=True)

@@ -1,0 +1,117 @@
+"""What findings are worth together."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.investigation.model import Finding
+from bot.investigation.verdict import CAP_WITHOUT_KEY_CHECK, rank
+
+CHECKOUT, CART = "Deployment/shop/checkout", "Deployment/shop/cart"
+
+
+def finding(id: str = "config_missing", **more: object) -> Finding:
+    fields: dict[str, object] = {
+        "state": "true",
+        "cause": "kubernetes.config.reference_missing",
+        "object": CHECKOUT,
+        "confidence": 0.95,
+        "decisive": True,
+        "evidence": ("E1",),
+        "title": "a key is missing",
+    }
+    return Finding.model_validate({"id": id, **fields, **more})
+
+
+def test_decisive_evidence_on_one_object_confirms() -> None:
+    ranking = rank([finding()])
+    assert ranking.verdict == "confirmed"
+    assert ranking.causes[0].object == CHECKOUT
+
+
+def test_without_decisive_evidence_it_is_at_most_likely() -> None:
+    assert rank([finding(decisive=False)]).verdict == "likely"
+
+
+def test_weak_findings_are_inconclusive_but_still_named() -> None:
+    ranking = rank([finding(decisive=False, confidence=0.3)])
+    assert ranking.verdict == "inconclusive"
+    assert ranking.causes
+
+
+def test_nothing_found_is_inconclusive() -> None:
+    assert rank([finding(state="false"), finding(state="unknown")]) == rank([])
+
+
+def test_a_missing_key_check_caps_the_confidence_and_is_named() -> None:
+    ranking = rank([finding()], missing_key_checks=["Pod state"])
+    assert ranking.verdict == "likely"
+    assert ranking.causes[0].confidence == CAP_WITHOUT_KEY_CHECK
+    assert ranking.caveats == ("not confirmed: pod state could not be checked",)
+
+
+def test_text_that_a_stranger_can_write_never_confirms() -> None:
+    assert rank([finding(tainted=True)]).verdict != "confirmed"
+
+
+def test_tainted_findings_do_not_lend_their_decisiveness() -> None:
+    clean_but_weak = finding("hint", decisive=False, confidence=0.9)
+    assert rank([finding(tainted=True), clean_but_weak]).verdict == "likely"
+
+
+def test_two_decisive_causes_of_equal_weight_are_not_confirmed() -> None:
+    ranking = rank([finding(), finding("image", cause="kubernetes.image.not_found", object=CART)])
+    assert ranking.verdict == "likely"
+    assert "equal weight" in ranking.caveats[0]
+
+
+def test_the_object_that_the_alert_names_goes_first() -> None:
+    rival = finding("image", cause="kubernetes.image.not_found", object=CART)
+    ranking = rank([rival, finding()], targets=frozenset({CHECKOUT}))
+    assert ranking.causes[0].object == CHECKOUT
+    assert ranking.verdict == "confirmed"
+
+
+def test_a_contradicted_cause_loses() -> None:
+    healthy = finding("memory_fine", cause="", confidence=0.9)
+    oom = finding("oom", cause="kubernetes.container.oom_killed", confidence=0.9, decisive=False)
+    crash = finding("crash", cause="kubernetes.container.crash", confidence=0.6, decisive=False)
+    ranking = rank([healthy, oom, crash], rules_out={"memory_fine": ("kubernetes.container.oom_killed",)})
+    assert [c.code for c in ranking.causes] == ["kubernetes.container.crash", "kubernetes.container.oom_killed"]
+
+
+def test_a_change_on_the_same_object_speaks_for_its_cause() -> None:
+    change = finding("rolled_out", cause="change.rollout", confidence=0.5, decisive=False, evidence=("E2",))
+    with_change = rank([finding(confidence=0.8), change]).causes[0].confidence
+    assert with_change > rank([finding(confidence=0.8)]).causes[0].confidence
+
+
+def test_suppressed_findings_do_not_count() -> None:
+    assert rank([finding(suppressed_by="other")]).causes == ()
+
+
+@given(
+    st.lists(
+        st.builds(
+            finding,
+            id=st.sampled_from(["a", "b", "c"]),
+            state=st.sampled_from(["true", "false", "unknown"]),
+            cause=st.sampled_from(["", "kubernetes.image.not_found", "change.rollout", "node.pressure.memory"]),
+            object=st.sampled_from([CHECKOUT, CART, "Node/a"]),
+            confidence=st.floats(0, 1),
+            decisive=st.booleans(),
+            tainted=st.booleans(),
+        ),
+        max_size=8,
+    )
+)
+def test_the_order_of_findings_does_not_matter_and_certainty_needs_clean_decisive_evidence(
+    found: list[Finding],
+) -> None:
+    ranking = rank(found)
+    backwards = rank(list(reversed(found)))
+    assert ranking.verdict == backwards.verdict
+    assert [(c.code, c.object) for c in ranking.causes] == [(c.code, c.object) for c in backwards.causes]
+    assert all(0 <= c.confidence <= 0.99 for c in ranking.causes)
+    if ranking.verdict == "confirmed":
+        top = ranking.causes[0]
+        assert any(f.decisive and not f.tainted and f.object == top.object and f.cause == top.code for f in found)
