@@ -272,7 +272,8 @@ class _Reader:
             return shown.strip("\n") if strip else shown
         if isinstance(value, Mapping) and depth < 3:
             return self.text(value.get("text"), depth + 1, strip=strip)
-        return str(value)[:40] if isinstance(value, int | float) and not isinstance(value, bool) else ""
+        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+        return str(value) if number else ""
 
 
 def _word(value: Any, limit: int = 200) -> str:

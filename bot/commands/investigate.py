@@ -35,9 +35,13 @@ def read_alert(source: Path) -> Alert:
         text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
         message: Any = json.loads(text)
     except OSError as error:
-        raise NoAlertError(f"{source} cannot be read: {error.strerror}. Give a file, or - for standard input.") from None
+        raise NoAlertError(
+            f"{source} cannot be read: {error.strerror}. Give a file, or - for standard input."
+        ) from None
     except ValueError as error:
-        raise NoAlertError(f"{source} is not JSON ({error}). Give a Slack message, an Alertmanager webhook or an Alert.") from None
+        raise NoAlertError(
+            f"{source} is not JSON ({error}). Give a Slack message, an Alertmanager webhook or an Alert."
+        ) from None
     if not isinstance(message, dict):
         raise NoAlertError(f"{source} holds a JSON {type(message).__name__}, not an object.")
     parsed: Parsed = parse(message)

@@ -34,6 +34,7 @@ def workspace(port: int) -> int:
 
 def cluster(folder: Path | None, port: int) -> int:
     from sandbox.cluster.server import RecordedCluster
+
     from sandbox.incidents import folder_of
 
     async def serve() -> None:

@@ -35,7 +35,7 @@ class Rules:
     results: Mapping[str, StepResult]
     evidence: Mapping[str, tuple[Evidence, ...]]  # step id -> what its calls returned
     context: Callable[..., Mapping[str, Any]]
-    may_emit: Callable[[str], frozenset[str]]  # tool -> signal codes
+    may_emit: Callable[[str], frozenset[str] | None]  # tool -> signal codes; None: not known, so perhaps any
 
     def evaluate(self) -> tuple[Finding, ...]:
         """All findings in the order of the rules, suppression applied."""
@@ -100,7 +100,10 @@ class Rules:
             if result is None or (rule.steps and step.id not in rule.steps):
                 continue
             failed = result.status == "error" or (result.status == "skipped" and result.error.startswith("needs"))
-            if failed and any(codes.matches(code) for code in self.may_emit(step.tool)):
+            if not failed:
+                continue
+            emits = self.may_emit(step.tool)
+            if emits is None or any(codes.matches(code) for code in emits):
                 return f"“{step.title}”: {result.error}"
         return ""
 

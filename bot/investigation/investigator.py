@@ -28,8 +28,8 @@ Emit = Callable[[Progress], None]
 class Tools(ToolCaller, Protocol):
     """The hub, as far as an investigation needs it."""
 
-    def signals_of(self, tool: str) -> frozenset[str]:
-        """The signal codes that a tool ("server.tool") may emit; empty when it is unknown."""
+    def signals_of(self, tool: str) -> frozenset[str] | None:
+        """The signal codes that a tool ("server.tool") may emit; None when its server never told."""
 
 
 class Explain(Protocol):

@@ -8,7 +8,8 @@ from typing import Any
 
 from bot.patterns import PatternError, Patterns
 from bot.playbooks.context import RESERVED
-from bot.playbooks.expressions import Arguments, Condition, ExpressionError, Extraction, Template
+from bot.playbooks.errors import ExpressionError
+from bot.playbooks.expressions import Arguments, Condition, Extraction, Template
 from bot.playbooks.model import Clause, FindingRule, Fragment, Playbook, Step
 from bot.playbooks.plan import Plan, PlanError
 from bot.playbooks.problem import did_you_mean
@@ -49,35 +50,43 @@ def _check(playbook: Playbook) -> Iterator[Trouble]:
     for field, limit in (("steps", MAX_STEPS), ("findings", MAX_FINDINGS), ("tests", MAX_TESTS)):
         if len(getattr(playbook, field)) > limit:
             yield (field,), f"{len(getattr(playbook, field))} entries; at most {limit}"
-    if not playbook.steps:
-        yield ("steps",), "a playbook needs at least one step"
     for field in ("match", "exclude"):
         for i, clause in enumerate(getattr(playbook, field)):
             yield from _clause((field, i), clause)
     for name, text in playbook.vars.items():
         yield from _try(("vars", name), Template, text, _EARLY)
     ids = [step.id for step in playbook.steps]
+    if not ids:
+        yield ("steps",), "a playbook needs at least one step"
     for i, step in enumerate(playbook.steps):
         if step.id in ids[:i]:
             yield ("steps", i, "id"), f"the step id {step.id!r} stands twice"
         yield from _step(("steps", i), step, ids)
     yield from _findings(playbook.findings, ids, _LATE)
+    yield from _report(playbook, ids)
+    yield from _agent(playbook, ids)
+
+
+def _report(playbook: Playbook, ids: Sequence[str]) -> Iterator[Trouble]:
     for label, text in playbook.ruled_out.items():
         yield from _try(("ruled_out", label), Template, label, _STEP)
         yield from _expression(("ruled_out", label), text, _STEP, ids)
     for i, text in enumerate(playbook.next_steps):
         yield from _expression(("next_steps", i), text, _LATE, ids, Template)
-    if playbook.agent:
-        agent = playbook.agent
-        for field in ("skip_when", "escalate_when"):
-            if getattr(agent, field):
-                yield from _expression(("agent", field), getattr(agent, field), _LATE, ids)
-        if agent.prompt:
-            yield from _expression(("agent", "prompt"), agent.prompt, _LATE, ids, _statements)
-        yield from _patterns(("agent", "tools"), agent.tools)
     for i, mention in enumerate(playbook.notify.mentions):
         if mention.when:
             yield from _expression(("notify", "mentions", i, "when"), mention.when, _LATE, ids)
+
+
+def _agent(playbook: Playbook, ids: Sequence[str]) -> Iterator[Trouble]:
+    if playbook.agent is None:
+        return
+    for field in ("skip_when", "escalate_when"):
+        if text := getattr(playbook.agent, field):
+            yield from _expression(("agent", field), text, _LATE, ids)
+    if playbook.agent.prompt:
+        yield from _expression(("agent", "prompt"), playbook.agent.prompt, _LATE, ids, _statements)
+    yield from _patterns(("agent", "tools"), playbook.agent.tools)
 
 
 def _statements(text: str, roots: frozenset[str]) -> Template:

@@ -42,7 +42,7 @@ class Library:
     @property
     def default(self) -> Playbook | None:
         """The general playbook; of several the one that comes last in the folders' order."""
-        return next((p for p in reversed(self.playbooks.values()) if p.default), None)
+        return next((p for p in reversed(list(self.playbooks.values())) if p.default), None)
 
     def get(self, playbook_id: str) -> Playbook | None:
         return self.playbooks.get(playbook_id)

@@ -57,7 +57,7 @@ def _problem(model: type[BaseModel], document: Document, error: Any, file: str, 
     kind = error["type"]
     if kind == "extra_forbidden":
         parent = _model_at(model, path[:-1])
-        known = [k for k in parent.model_fields] if parent else []
+        known = list(parent.model_fields) if parent else []
         close = did_you_mean(str(path[-1]), known, f"; known here: {', '.join(known)}" if known else "")
         message = f"unknown key{close}"
     elif kind == "value_error":

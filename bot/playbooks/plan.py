@@ -1,7 +1,7 @@
 """Which step waits for which: inferred from what their expressions refer to, so that everything else runs in parallel.
 
-A reference to a step's answer is a hard edge: without the answer the step cannot run. A reference to ``.ok``, ``.status`` or ``.error``, or one
-that an expression can do without (``| default(...)``, an optional argument), only orders. ``needs`` is a hard edge said in words.
+A reference to a step's answer is a hard edge: without the answer the step cannot run. A reference to ``.ok``, ``.status`` or ``.error``, or
+one that an expression can do without (``| default(...)``, an optional argument), only orders. ``needs`` is a hard edge said in words.
 """
 
 from collections.abc import Iterator, Mapping

@@ -78,10 +78,12 @@ class _Reader:
 
     def document(self) -> _Node:
         root: _Node | None = None
+        event: Any
         for event in self._events:
+            line = event.start_mark.line + 1
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise YamlError(event.start_mark.line + 1, "a second document (`---`); write one playbook a file")
+                    raise YamlError(line, "a second document (`---`); write one playbook a file")
                 root = self._node(next(self._events), 0)
         if root is None:
             raise YamlError(1, "the file is empty")
@@ -92,7 +94,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise YamlError(line, f"nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event.anchor, line)
+            return self._alias(str(event.anchor), line)
         if event.anchor:
             self._anchors[event.anchor] = None  # an alias inside of its own anchor has no value yet
         if isinstance(event, yaml.ScalarEvent):
@@ -130,10 +132,11 @@ class _Reader:
 
     def _mapping(self, line: int, depth: int) -> _Node:
         made, own, merged = _Node({}, line), set[str](), dict[str, Any]()
+        event: Any
         for event in self._events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            at = event.start_mark.line + 1
+            at: int = event.start_mark.line + 1
             if not isinstance(event, yaml.ScalarEvent):
                 raise YamlError(at, "a key must be plain text")
             key, child = event.value, self._node(next(self._events), depth + 1)

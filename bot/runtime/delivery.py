@@ -46,7 +46,9 @@ class Delivery:
         if outcome.kind == "report":
             stored = await self._store.report(investigation)
             if stored is None:
-                await self._thread.failed(work, "The report is not in the store any more. Press Re-run to investigate again.")
+                await self._thread.failed(
+                    work, "The report is not in the store any more. Press Re-run to investigate again."
+                )
                 return
             await self._thread.finished(work, Report.model_validate_json(stored))
         elif outcome.kind == "stopped":
@@ -69,7 +71,7 @@ class Delivery:
                 await attempt()
             except DeliveryError as error:
                 if error.permanent or delay is None:
-                    log.error("delivery_given_up", what=what, attempts=number, error=str(error))
+                    log.warning("delivery_given_up", what=what, attempts=number, error=str(error))
                     return str(error)
                 log.warning("delivery_delayed", what=what, attempt=number, wait_s=delay, error=str(error))
                 await asyncio.sleep(delay)

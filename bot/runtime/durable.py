@@ -12,7 +12,7 @@ Facts that shape this file, each found by running it:
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, ParamSpec, TypeVar
@@ -95,10 +95,9 @@ class Durable:
         return "waiting" if status.app_version in {None, STAGES_VERSION} else "stranded"
 
     @staticmethod
-    async def step(name: str, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def step(name: str, function: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs ``function`` as a checkpoint: once it returned, a resumed workflow gets its (JSON) result without running it."""
-        result: R = await DBOS.run_step_async({"name": name}, function, *args, **kwargs)  # type: ignore[arg-type]
-        return result
+        return await DBOS.run_step_async({"name": name}, function, *args, **kwargs)
 
     @staticmethod
     async def forget_old() -> None:

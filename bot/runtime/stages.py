@@ -1,12 +1,12 @@
 """The middle stage: one alert is investigated, with a time limit, a way to stop it, and a journal that survives a kill."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
 
+from bot.alerts.model import Alert
 from bot.incidents.ids import investigation_id
 from bot.incidents.store import NewWork, Store
 from bot.investigation.model import Progress, Report
@@ -74,24 +74,104 @@ class Investigations:
         return await self._watched(work, investigation)
 
     async def _watched(self, work: Work, investigation: str) -> Outcome:
-        alert, note = lead_alert(work)
-        running = Running(investigation, work, datetime.now(UTC), task=None)  # type: ignore[arg-type]  # set on the next line
+        alert, others = lead_alert(work)
 
         def emit(progress: Progress) -> None:
             running.progress = progress
             self.thread.progress(work, progress)
 
-        running.task = asyncio.create_task(
-            self._call(work, investigation, emit, running), name=f"investigate-{investigation}"
+        task = asyncio.ensure_future(
+            self.investigate(
+                alert,
+                investigation=investigation,
+                playbook=work.playbook,
+                inputs=work.inputs,
+                emit=emit,
+                journal=StoreJournal(self.store, investigation),
+            )
         )
+        running = Running(investigation, work, datetime.now(UTC), task)
         self.under_way[investigation] = running
         try:
-            await asyncio.wait({running.task}, timeout=self.limits.investigation_s)
-            if not running.task.done():
-                return await self._out_of_time(running)
+            await asyncio.wait({task}, timeout=self.limits.investigation_s)
+            timed_out = not task.done()
+            if timed_out:
+                task.cancel()
+                await asyncio.wait({task}, timeout=CANCEL_GRACE_S)
         finally:
             self.under_way.pop(investigation, None)
-            if not running.task.done():  # the process is going down: the next one resumes from the journal
-                running.task.cancel()
-                await asyncio.wait({running.task}, timeout=CANCEL_GRACE_S)
-        return await self._ended(running, note)
+            if not task.done():  # the process is going down: the next one resumes from the journal
+                task.cancel()
+                await asyncio.wait({task}, timeout=CANCEL_GRACE_S)
+        return await self._ended(running, others, timed_out=timed_out)
+
+    async def _ended(self, running: Running, others: str, *, timed_out: bool) -> Outcome:
+        task = running.task
+        if task.done() and not task.cancelled() and task.exception() is None:
+            await self._conclude(running.investigation, task.result(), others)
+            return Outcome(kind="report")
+        if running.stopped_by:
+            return Outcome(kind="stopped", by=running.stopped_by, progress=running.progress)
+        if timed_out:
+            return Outcome(kind="failed", message=self._out_of_time(running))
+        if task.cancelled():
+            return Outcome(
+                kind="failed", message="The investigation was interrupted from inside. Press Re-run to try again."
+            )
+        error = task.exception()
+        log.error("investigation_failed", exc_info=error)
+        said = clean(f"{type(error).__name__}: {error}", 300)
+        return Outcome(
+            kind="failed",
+            message=f"The investigation ended with an error: {said}. Press Re-run to try again; the bot's log has the details.",
+        )
+
+    def _out_of_time(self, running: Running) -> str:
+        steps = running.progress.steps if running.progress else ()
+        waiting = [s.title for s in steps if s.status == "running"]
+        on_what = f" while waiting for: {', '.join(waiting[:3])}" if waiting else ""
+        return (
+            f"The investigation took longer than {self.limits.investigation_s:.0f} s and was ended{on_what}. "
+            "Press Re-run to try again, or raise limits.investigation_s."
+        )
+
+    async def _conclude(self, investigation: str, report: Report, others: str) -> None:
+        notes = (*report.notes, others) if others else report.notes
+        report = report.model_copy(update={"id": investigation, "notes": notes})
+        await self.store.conclude(
+            investigation,
+            report=report.model_dump_json(),
+            verdict=report.verdict,
+            headline=report.headline,
+            playbook=report.playbook,
+        )
+
+
+def lead_alert(work: Work) -> tuple[Alert, str]:
+    """The alert that the card is about (the first that fires), and a line about the others in the same message."""
+    firing = [a for a in work.alerts if a.status == "firing"]
+    lead = (firing or list(work.alerts))[0]
+    others = [a for a in work.alerts if a is not lead]
+    if not others:
+        return lead, ""
+    names = ", ".join(dict.fromkeys(clean(a.name, 60) for a in others[:5]))
+    more = "1 more alert" if len(others) == 1 else f"{len(others)} more alerts"
+    return lead, f"{more} in the same message ({names}); this investigation is about the first that fires"
+
+
+def new_work(work: Work) -> NewWork:
+    """What the store keeps of a piece of work: all but the raw event."""
+    alert = lead_alert(work)[0] if work.alerts else None
+    return NewWork(
+        key=work.key,
+        kind=work.kind,
+        channel=work.channel,
+        ts=work.ts,
+        root=work.thread_ts or work.ts,
+        name=alert.name if alert else clean(work.text, 80),
+        work=work.model_copy(update={"event": {}}).model_dump_json(),
+        fingerprint=alert.fingerprint if alert else "",
+        alert=alert.model_dump_json() if alert else "",
+        playbook=work.playbook,
+        foldable=work.key.startswith("alert:"),
+    )

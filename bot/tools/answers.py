@@ -83,6 +83,8 @@ def read(result: CallToolResult, *, settings: ServerSettings, info: ToolInfo) ->
         structured = _json(raw)
     elif not raw:
         size = len(compact(structured).encode("utf-8", "replace"))
+    elif isinstance(structured, dict) and list(structured) == ["result"] and structured["result"] == raw:
+        structured = _json(raw)  # the SDK's wrapping of a plain return value
     own = settings.transport == "inprocess" and not settings.untrusted
     notes = [f"{other} parts of the answer are no text and were left out"] if other else []
     if structured is None:

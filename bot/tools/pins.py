@@ -14,8 +14,8 @@ class Pins:
         """Pin ``tool`` where it is new; "" when its definition is the pinned one, else one line that says what changed and what to do."""
         configured = self._configured.get(tool)
         if configured is not None and configured != sha256:
-            return f"its definition ({sha256[:12]}) is not the pinned one ({configured[:12]}); "
-                f"review the tool, then set its pin to {sha256}"
+            was, now = configured[:12], sha256[:12]
+            return f"its definition ({now}) is not the pinned one ({was}); review the tool, then set its pin to {sha256}"
         first = self._seen.setdefault(tool, sha256)
         if first != sha256:
             return f"its definition changed since it was first seen ({first[:12]} -> {sha256[:12]}); review the tool, then restart the bot"

@@ -91,6 +91,7 @@ class Server:
         self._stderr = Stderr()
         self._state: ServerState = "stopped"
         self._reason = "not started"
+        self._told = ""
         self._connection: Connection | None = None
         self._owner: asyncio.Task[None] | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -136,6 +137,7 @@ class Server:
         while not self._stopping:
             connection = Connection(self.settings, self._target, self._recheck_s)
             self._connection = connection
+            self._stderr = Stderr()
             self._up_at = 0.0
             self._owner = asyncio.create_task(
                 connection.own(self._listed), name=f"connection to MCP server {self.settings.name}"
@@ -174,14 +176,16 @@ class Server:
             self._reason = "the connection ended"
         else:
             self._reason = why_not_connected(error, self.settings.name)
-        if self._stderr.last and self.settings.transport == "stdio":
+        if self._stderr.last:
             self._reason += f" (stderr: {self._stderr.last})"
         if failed:
             self._failed_at = time.monotonic()
         self._state = "down" if failed else "connecting"
         if failed:
             self._settled.set()
-        log.warning("mcp_server_down", server=self.settings.name, reason=self._reason, failed_to_connect=failed)
+        if self._reason != self._told:  # one line a reason, not one an attempt
+            self._told = self._reason
+            log.warning("mcp_server_down", server=self.settings.name, reason=self._reason, failed_to_connect=failed)
 
     def _listed(self, connection: Connection, tools: list[Tool]) -> None:
         if connection is not self._connection or connection.client is None:
@@ -190,6 +194,7 @@ class Server:
         if self._state != "up":
             self._connects += 1
             self._up_at = time.monotonic()
+            self._told = ""
             log.info("mcp_server_up", server=self.settings.name, tools=len(tools))
         self._state, self._reason = "up", ""
         self._settled.set()

@@ -29,7 +29,7 @@ _KEY_HARMLESS = re2.compile(
 
 _WORDS = r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?|dsn)"
 _HEADERS = "set-cookie|cookie|proxy-authorization|authorization|x-api-key|x-auth-token"
-_QUOTED = r"\\{0,2}[\"'](?P<quoted>[^\"'\\\n]{1,512})\\{0,2}[\"']"
+_QUOTED = r"\\{0,2}[\"'](?P<quoted>[^\"'\\\n]+)\\{0,2}[\"']"
 
 Sub = Callable[[Any], str]
 
@@ -70,13 +70,13 @@ def _card(match: Any) -> str:
 
 
 def _rules() -> list[tuple[Any, str | Sub]]:
-    plain = r"(?P<plain>[^\s\"'&,;<>{}()\[\]\\][^\s\"'&,;<>{}\\]{0,511})"
+    plain = r"(?P<plain>[^\s\"'&,;<>{}()\[\]\\][^\s\"'&,;<>{}\\]*)"
     rules: list[tuple[str, str | Sub]] = [
         (r"(?s)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\z)", "[redacted:pem]"),
         (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?", "[redacted:jwt]"),
-        (r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@:\"']{0,128}:[^\s/@\"']{1,256}@", r"\1[redacted]@"),
-        (r"\b[\w.-]{1,64}:[^\s:@/\"']{1,256}@(tcp|udp|unix)\(", r"[redacted]@\1("),
-        (rf"(?i)\b({_HEADERS})(\\{{0,2}}[\"']?\s*[:=]\s*)[^\r\n]{{1,1024}}", r"\1\2[redacted]"),
+        (r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@:\"']*:[^\s/@\"']+@", r"\1[redacted]@"),
+        (r"\b[\w.-]{1,64}:[^\s:@/\"']+@(tcp|udp|unix)\(", r"[redacted]@\1("),
+        (rf"(?i)\b({_HEADERS})(\\{{0,2}}[\"']?\s*[:=]\s*)[^\r\n]+", r"\1\2[redacted]"),
         (r"(?i)\b(?P<scheme>bearer|basic)\s+(?P<value>[A-Za-z0-9+/=._~-]{12,})", _bearer),
         (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "[redacted:aws]"),
         (r"\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}", "[redacted:github]"),

@@ -263,12 +263,7 @@ def pod_status(pod: Any) -> str:
         initialising = True
         reason = text(details, "reason")
         if kind == "terminated":
-            signal = number(details, "signal")
-            shown = (
-                f"Init:{reason}"
-                if reason
-                else f"Init:{f'Signal:{signal}' if signal else f'ExitCode:{number(details, "exitCode")}'}"
-            )
+            shown = f"Init:{reason or _ended(details)}"
         elif kind == "waiting" and reason and reason != "PodInitializing":
             shown = f"Init:{reason}"
         else:

@@ -39,7 +39,11 @@ METHOD_TIERS: dict[str, int] = {
     "views.update": 4,
 }
 # Methods with limits of their own, calls a minute: the workspace-wide cap of posting, and the status line.
-SPECIAL: dict[str, int] = {"chat.postMessage": 300, "assistant.threads.setStatus": 600, "agents.sessions.setStatus": 600}
+SPECIAL: dict[str, int] = {
+    "chat.postMessage": 300,
+    "assistant.threads.setStatus": 600,
+    "agents.sessions.setStatus": 600,
+}
 POST_BURST = 10
 POSTS_PER_SECOND = 1.0
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MOST_KEPT = 20_000
-MOST_WAITING = 2_000  # deltas that one slow watcher may have waiting before it is cut off and must fetch the state again
+MOST_WAITING = (
+    2_000  # deltas that one slow watcher may have waiting before it is cut off and must fetch the state again
+)
 
 
 @dataclass(frozen=True)

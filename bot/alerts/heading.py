@@ -1,0 +1,210 @@
+"""The one line that names an alert: ``[FIRING:1] KubePodCrashLooping shop (prod-eu checkout ... critical)`` and its many kin.
+
+A heading may carry a status mark, a count, a severity, the alert's name, label pairs, or label values without names. `read_heading` takes
+it apart from the outside in and leaves what it cannot tell: the values stay values.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from bot.alerts.markup import undecorate
+from bot.alerts.model import Status
+from bot.alerts.pairs import quoted_pairs
+from bot.alerts.words import SEVERITIES, STATUSES, fold
+
+MAX_VALUES = 40
+
+
+@dataclass(slots=True)
+class Heading:
+    """What one line says. ``strong`` is true where a machine's mark (``[FIRING:1]``, ``ALARM:``) says that this is an alert.
+
+    ``firing`` and ``resolved`` are the counts in the mark, ``None`` where it has none. ``group`` are the bare values between name and
+    parenthesis, ``values`` those inside. ``prefix`` stood before the mark.
+    """
+
+    text: str = ""
+    name: str = ""
+    status: Status | None = None
+    severity_word: str = ""
+    firing: int | None = None
+    resolved: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    group: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+    prefix: str = ""
+    bracket: str = ""  # the first mark as written, folded
+    strong: bool = False
+    object: str = ""  # "host/service" of Nagios and its kin
+
+
+_OPEN = {"[": "]", "【": "】", "(": ")", "「": "」", "{": "}"}
+_MARK = re.compile(r"^([\[【(「])\s*([^\[\]【】()「」\n]{1,60}?)\s*[\]】)」]\s*[:：|–—-]?\s*")
+_COUNT = re.compile(r"[\s:：(-]*(\d{1,6})\)?\s*$")
+_BARE = re.compile(
+    r"^(FIRING|RESOLVED|ALARM|PROBLEM|RECOVERY|OK|CRITICAL|WARNING|TRIGGERED|RECOVERED|INSUFFICIENT_DATA)\b[:\s(]*(\d{0,6})\)?\s*[:|–—-]*\s+(?=\S)"
+)
+_LEAD = re.compile(r"^([^\W\d_][^\W\d]{0,24}(?:[ -][^\W\d_]{1,16}){0,2})(?:[:\s(]+(\d{1,6})\)?)?\s*[:：|–—]\s*(?=\S)")
+_STRONG_ANYWHERE = re.compile(r"\[\s*(?:FIRING|RESOLVED)\s*(?::\s*\d{1,6})?(?:\s*,\s*(?:FIRING|RESOLVED)\s*(?::\s*\d{1,6})?)?\s*\]")
+_TAIL = re.compile(r"^(?P<name>.{2,200}?)\s+(?:is|are|has been|has|was|is now|ist|est|está)\s+(?:now\s+|back\s+)?(?P<word>[\w ]{2,20}?)[.]?$", re.IGNORECASE)
+_TAIL_DASH = re.compile(r"^(?P<name>.{2,200}?)\s*(?:[-–—|:]\s*|\()(?P<word>[^\W\d_]{2,20}|[Pp][0-5]|[Ss][Ee][Vv]-?\d)\)?$")
+_NAGIOS = re.compile(r"^(?:Host|Service)\s+(?:Alert|Notification)?:?\s*(?P<object>[\w.\-]{1,120}(?:/[^/\n]{1,120}?)?)\s+is\s+(?P<word>[A-Z]{2,12})\b")
+_CLOUDWATCH = re.compile(r'^"(?P<name>[^"\n]{1,255})"\s+in\s+\S.*$')
+_AZURE = re.compile(r"^(?P<word>Sev\s?\d)\s+Azure Monitor Alert\s+(?P<name>.+?)(?:\s+on\s+.*)?$", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"^[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*$")
+_PREPOSITION = frozenset("on for in at of by from".split())
+_PRODUCTS = frozenset(
+    """mongodb clickhouse postgresql mysql rabbitmq haproxy dynamodb openai graphql github gitlab cockroachdb influxdb activemq nodejs
+    scylladb mariadb couchdb timescaledb opensearch elasticsearch javascript pagerduty victoriametrics documentdb cloudfront
+    cloudwatch openvpn wireguard opentelemetry signoz argocd fluxcd memcached coredns zookeeper kubernetes""".split()
+)
+_PROSE = frozenset(
+    """is are was down up high low lag error errors usage too many not no slow latency memory cpu disk failed failing failure replication
+    connections connection above below over under rate with on for in at of the a an by and or to from has have been out full missing
+    unavailable unreachable exceeded limit pods pod node nodes queue requests response time timeout space restarts restarting""".split()
+)
+
+
+def read_heading(line: str, *, prefixed: bool = True) -> Heading:
+    """Take one line apart. ``prefixed`` admits words before a ``[FIRING:1]`` mark, as titles have and prose must not."""
+    shown = undecorate(" ".join(line[:1_000].split("\n", 1)[0].split()))
+    heading = Heading(text=shown)
+    rest = shown
+    found = _STRONG_ANYWHERE.search(rest[:120])
+    if found and found.start():
+        before = rest[: found.start()].strip(" |:-–—")
+        if prefixed or (len(before) <= 40 and len(before.split()) <= 4 and not re.search(r"[.:…]", before)):
+            heading.prefix, rest = before, rest[found.start() :]
+    for _ in range(4):
+        shorter = _strip_mark(heading, rest)
+        if shorter == rest or not shorter:
+            rest = shorter or rest
+            break
+        rest = undecorate(shorter)
+    rest = _strip_tail(heading, rest)
+    _name(heading, rest)
+    return heading
+
+
+def _strip_mark(heading: Heading, text: str) -> str:
+    """``text`` after its leading mark, the mark noted in ``heading``; ``text`` itself where there is none."""
+    mark = _MARK.match(text)
+    if mark and mark[1] != "(" and _note(heading, mark[2], bracket=True):
+        return text[mark.end() :]
+    bare = _BARE.match(text)
+    if bare and _note(heading, f"{bare[1]}:{bare[2]}" if bare[2] else bare[1], bracket=False):
+        heading.strong = True
+        return text[bare.end() :]
+    lead = _LEAD.match(text)
+    if lead and _note(heading, lead[0].rstrip(" :：|–—"), bracket=False):
+        return text[lead.end() :]
+    return text
+
+
+def _note(heading: Heading, mark: str, *, bracket: bool) -> bool:
+    """Read ``FIRING:2, RESOLVED:1``, ``Alerting``, ``P1`` or ``critical`` into ``heading``; false when a part is none of them."""
+    parts = [p for p in re.split(r"\s*[,/|;]\s*", mark) if p]
+    seen: list[tuple[str, int | None]] = []
+    for part in parts:
+        count = _COUNT.search(part) if not re.match(r"^(?:[psPS]|sev|SEV|Sev)[ -]?\d$", part) else None
+        word = fold(part[: count.start()] if count else part).replace("sev-", "sev").replace("sev ", "sev")
+        if word.startswith("insufficient"):
+            word = "no data"
+        if word not in STATUSES and word not in SEVERITIES:
+            return False
+        seen.append((word, int(count[1]) if count else None))
+    for word, number in seen:
+        status = STATUSES.get(word)
+        severity = word in SEVERITIES and word not in ("alert", "alarm", "ok", "normal")
+        if status:
+            if heading.status is None or (status == "firing" and number):
+                heading.status = status
+            if status == "firing" and number is not None:
+                heading.firing = number
+            if status == "resolved" and number is not None:
+                heading.resolved = number
+        if severity and not heading.severity_word:
+            heading.severity_word = word
+        if bracket and (status or severity):
+            heading.strong = heading.strong or bool(status) or SEVERITIES.get(word) != "info"
+            heading.bracket = heading.bracket or word
+    return bool(seen)
+
+
+def _strip_tail(heading: Heading, text: str) -> str:
+    """``X is firing``, ``X - critical``, ``X (warning)``, Nagios, CloudWatch and Azure forms: the name alone."""
+    nagios = _NAGIOS.match(text)
+    if nagios:
+        heading.strong = True
+        heading.severity_word = heading.severity_word or fold(nagios["word"])
+        heading.status = heading.status or STATUSES.get(fold(nagios["word"]))
+        heading.object = nagios["object"]
+        return nagios["object"].partition("/")[2] or nagios["object"]
+    for special in (_CLOUDWATCH, _AZURE):
+        match = special.match(text)
+        if match:
+            heading.strong = True
+            if "word" in match.groupdict():
+                heading.severity_word = heading.severity_word or fold(match["word"])
+            return match["name"]
+    tail = _TAIL.match(text)
+    if tail and fold(tail["word"]) in STATUSES:
+        word = fold(tail["word"])
+        if heading.status is None:
+            heading.status = STATUSES[word]
+        if word in ("firing", "resolved", "alerting", "triggered", "recovered"):
+            heading.strong = True
+            return tail["name"]
+        if word in SEVERITIES:
+            heading.severity_word = heading.severity_word or word
+        return text
+    dash = _TAIL_DASH.match(text)
+    if dash and not re.search(r"\([^)]*\s[^)]*\)$", text):
+        word = fold(dash["word"])
+        if word in SEVERITIES and word not in ("ok", "normal", "alert", "alarm", "high", "low", "error", "major", "minor"):
+            heading.severity_word = heading.severity_word or word
+            return dash["name"].strip()
+        if word in STATUSES and word not in ("down", "up", "open", "active"):
+            heading.status = heading.status or STATUSES[word]
+            heading.strong = heading.strong or word in ("firing", "resolved", "alerting", "triggered", "recovered")
+            return dash["name"].strip()
+    return text
+
+
+def _name(heading: Heading, text: str) -> None:
+    """The alert's name, and the labels or values around it."""
+    marked = heading.firing is not None or heading.resolved is not None or heading.bracket in ("firing", "resolved")
+    group, inner = text, ""
+    at = text.find(" (") if not text.startswith("(") else 0
+    if marked and at >= 0:
+        group, inner = text[:at].strip(), text[at:].strip(" (")
+        inner = inner[:-1] if inner.endswith(")") else inner.rsplit(" ", 1)[0]  # cut off: the last value is half a value
+    pairs = quoted_pairs(inner) if '="' in inner else []
+    if pairs:
+        heading.labels = dict(pairs[:60])
+        group = re.sub(r"\s+for(\s+\S+)?$", "", group)
+        heading.name = heading.labels.get("alertname") or group
+        return
+    heading.values = inner.split()[:MAX_VALUES]
+    if not marked:
+        heading.name = text
+        return
+    words = group.split()
+    first = words[0] if words else ""
+    if _identifier(first) and (
+        len(words) == 1 or words[1].lower() in _PREPOSITION or not _PROSE.intersection(w.lower() for w in words[1:])
+    ):
+        heading.name, heading.group = first, [w for w in words[1:] if w.lower() not in _PREPOSITION][:MAX_VALUES]
+    elif heading.values and _identifier(heading.values[0]) and not any(w[:1].isupper() for w in words):
+        # Grouped by something else than the name: the name is the first of the other labels.
+        heading.name, heading.group, heading.values = heading.values[0], words[:MAX_VALUES], heading.values[1:]
+    else:
+        heading.name = group
+
+
+def _identifier(word: str) -> bool:
+    """Whether ``word`` is written as rules are named: ``KubePodCrashLooping``, ``high_error_rate``; no product, no acronym."""
+    if not _IDENTIFIER.match(word) or word.lower() in _PRODUCTS:
+        return False
+    humps = sum(1 for a, b in zip(word, word[1:], strict=False) if b.isupper() and not a.isupper()) + word[0].isupper()
+    return ("_" in word and len(word) > 4) or (humps >= 2 and any(c.islower() for c in word)) or word in ("Watchdog",)
