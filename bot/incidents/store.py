@@ -26,9 +26,8 @@ from bot.incidents.model import (
     State,
 )
 
-FOLD_WITHIN_S = (
-    3600.0  # an investigation that has been open for longer than this takes no more alerts in: it may be stuck
-)
+# An investigation that has been open for longer than this many seconds takes no more alerts in: it may be stuck.
+FOLD_WITHIN_S = 3600.0
 
 _RECORD = [c for c in schema.investigation.c if c.name not in {"work", "report"}]
 
@@ -117,10 +116,9 @@ class Store:
 
     def _running_for(self, c: sa.Connection, incident: str) -> str:
         i = schema.investigation
-        query = (
-            sa.select(i.c.id).where(i.c.incident == incident, i.c.state.in_(OPEN)).order_by(i.c.accepted_at).limit(1)
-        )
-        return c.execute(query).scalar() or ""
+        lately = i.c.accepted_at > self._clock() - FOLD_WITHIN_S
+        query = sa.select(i.c.id).where(i.c.incident == incident, i.c.state.in_(OPEN), lately)
+        return c.execute(query.order_by(i.c.accepted_at).limit(1)).scalar() or ""
 
     def _fired(self, c: sa.Connection, incident: str, new: NewWork) -> None:
         now = self._clock()

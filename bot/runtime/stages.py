@@ -131,7 +131,7 @@ class Investigations:
         waiting = [s.title for s in steps if s.status == "running"]
         on_what = f" while waiting for: {', '.join(waiting[:3])}" if waiting else ""
         return (
-            f"The investigation took longer than {self.limits.investigation_s:.0f} s and was ended{on_what}. "
+            f"The investigation took longer than {self.limits.investigation_s:g} s and was ended{on_what}. "
             "Press Re-run to try again, or raise limits.investigation_s."
         )
 

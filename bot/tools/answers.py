@@ -21,10 +21,11 @@ from mcp_servers.common.redaction import redact, redact_tree
 from mcp_servers.common.signals import CATALOGUE
 from mcp_servers.common.untrusted import cut, sanitise, sanitise_tree
 
-MAX_RAW: Final = 4_000_000
+MAX_RAW: Final = 1_000_000
 """Longest text answer that is looked at, in characters; the rest is cut out of its middle before anything else reads it."""
 MAX_DEPTH: Final = 32
-MAX_ITEMS: Final = 2_000
+MAX_NODES: Final = 30_000
+"""Values in one structure that are looked at; a string counts once more for each hundred characters."""
 MAX_STRING: Final = 200_000
 MAX_SIGNALS: Final = 12
 MAX_NOTES: Final = 8
@@ -89,7 +90,10 @@ def read(result: CallToolResult, *, settings: ServerSettings, info: ToolInfo) ->
     notes = [f"{other} parts of the answer are no text and were left out"] if other else []
     if structured is None:
         return _plain(raw, settings, notes, size)
-    data = redact_tree(sanitise_tree(_bounded(structured)))
+    bound = _Bound()
+    data = redact_tree(sanitise_tree(bound.copy(structured)))
+    if bound.cut:
+        notes.append("the answer was too large or too deep; parts of it were left out")
     envelope = _envelope(data)
     data, shrink_notes = _fit(data, settings.max_bytes)
     if envelope is None:
@@ -99,7 +103,7 @@ def read(result: CallToolResult, *, settings: ServerSettings, info: ToolInfo) ->
             text=_shape(data),
             notes=tuple([*notes, *shrink_notes][:MAX_NOTES]),
             tainted=() if own else ALL_TAINTED,
-            truncated=bool(shrink_notes),
+            truncated=bool(shrink_notes) or bound.cut,
             size=size,
         )
     signals, dropped = _signals(envelope, info, own=own, untrusted=settings.untrusted)
@@ -115,7 +119,7 @@ def read(result: CallToolResult, *, settings: ServerSettings, info: ToolInfo) ->
         window=envelope.window,
         link=link[:500],
         tainted=ALL_TAINTED if settings.untrusted else tuple(path[:120] for path in envelope.untrusted[:40]),
-        truncated=envelope.truncated or bool(shrink_notes),
+        truncated=envelope.truncated or bool(shrink_notes) or bound.cut,
         size=size,
     )
 
@@ -144,21 +148,34 @@ def _json(text: str) -> Any:
         return None
 
 
-def _bounded(value: Any, depth: int = 0) -> Any:
-    """A copy that no later walk can choke on: bounded depth, items and strings, and text keys only."""
-    if isinstance(value, str):
-        return value if len(value) <= MAX_STRING else cut(value, MAX_STRING)
-    if isinstance(value, Mapping):
-        if depth >= MAX_DEPTH:
-            return "[nested too deeply]"
-        return {str(k)[:200]: _bounded(v, depth + 1) for k, v in list(value.items())[:MAX_ITEMS]}
-    if isinstance(value, list | tuple):
-        if depth >= MAX_DEPTH:
-            return "[nested too deeply]"
-        return [_bounded(v, depth + 1) for v in value[:MAX_ITEMS]]
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return str(value)[:MAX_STRING]
+class _Bound:
+    """Copies a structure so that no later walk can choke on it: bounded depth, size and strings, and text keys only."""
+
+    def __init__(self) -> None:
+        self._left = MAX_NODES
+        self.cut = False
+
+    def copy(self, value: Any, depth: int = 0) -> Any:
+        self._left -= 1
+        if isinstance(value, str):
+            self._left -= len(value) // 100
+            return value if len(value) <= MAX_STRING else cut(value, MAX_STRING)
+        if isinstance(value, Mapping):
+            if self._full(depth):
+                return "[left out]"
+            return {str(k)[:200]: self.copy(v, depth + 1) for k, v in value.items() if not self._full(depth)}
+        if isinstance(value, list | tuple):
+            if self._full(depth):
+                return "[left out]"
+            return [self.copy(v, depth + 1) for v in value if not self._full(depth)]
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        return str(value)[:MAX_STRING]
+
+    def _full(self, depth: int) -> bool:
+        full = depth >= MAX_DEPTH or self._left <= 0
+        self.cut = self.cut or full
+        return full
 
 
 def _fit(data: Any, limit: int) -> tuple[Any, list[str]]:
@@ -166,7 +183,7 @@ def _fit(data: Any, limit: int) -> tuple[Any, list[str]]:
         return data, []
     if not isinstance(data, dict):
         smaller, notes = _fit({"items": data}, limit)
-        return smaller["items"], notes
+        return smaller.get("items", []), notes
     return shrink(data, limit)
 
 

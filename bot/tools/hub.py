@@ -109,6 +109,13 @@ class Hub:
         infos = [offered.info for server in self._servers.values() for offered in server.offered.values()]
         return {info.name: info for info in sorted(infos, key=lambda info: info.name)}
 
+    def signals_of(self, tool: str) -> frozenset[str] | None:
+        """The signal codes that ``server.tool`` says it may emit; ``None`` when nothing is known of the tool or it declares none."""
+        server_name, _, tool_name = tool.partition(".")
+        server = self._servers.get(server_name)
+        offered = server.offered.get(tool_name) if server is not None else None
+        return frozenset(offered.info.signals) or None if offered is not None else None
+
     async def call(
         self,
         tool: str,

@@ -96,12 +96,12 @@ def _containers(old: Json, new: Json, mark: Mark) -> Iterator[Difference]:
         word = "init container" if group == "initContainers" else "container"
         for name in before.keys() - after.keys():
             yield Difference("other", f"-{word} {name}")
-        for name in after:
+        for name, item in after.items():
             if name not in before:
-                yield Difference("other", f"+{word} {name} ({short_image(o.text(after[name], 'image'))})")
+                yield Difference("other", f"+{word} {name} ({short_image(o.text(item, 'image'))})")
             else:
                 alone = len(after) == 1 and len(before) == 1 and group == "containers"
-                yield from _container(before[name], after[name], "" if alone else f"{name}: ", mark)
+                yield from _container(before[name], item, "" if alone else f"{name}: ", mark)
 
 
 def _container(old: Json, new: Json, where: str, mark: Mark) -> Iterator[Difference]:
@@ -152,16 +152,16 @@ def _env(old: Json, new: Json, where: str, mark: Mark) -> Iterator[Difference]:
     after = {o.text(e, "name"): e for e in o.rows(new, "env")}
 
     def shown(entry: Json) -> str:
-        return env_source(entry) or f"literal #{mark(o.text(entry, 'value'))}"
+        return env_source(entry) or f"literal {mark(o.text(entry, 'value'))}"
 
-    for name in after:
+    for name, item in after.items():
         if name not in before:
-            yield Difference("env", f"{where}+env {name} from {shown(after[name])}")
-        elif before[name] != after[name] and shown(before[name]) != shown(after[name]):
-            yield Difference("env", f"{where}~env {name}: {shown(before[name])} -> {shown(after[name])}")
-    for name in before:
+            yield Difference("env", f"{where}+env {name} from {shown(item)}")
+        elif before[name] != item and shown(before[name]) != shown(item):
+            yield Difference("env", f"{where}~env {name} {shown(before[name])} -> {shown(item)}")
+    for name, item in before.items():
         if name not in after:
-            yield Difference("env", f"{where}-env {name} (was from {shown(before[name])})")
+            yield Difference("env", f"{where}-env {name} (was from {shown(item)})")
 
 
 def _env_from(old: Json, new: Json, where: str) -> Iterator[Difference]:

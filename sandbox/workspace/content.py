@@ -84,9 +84,7 @@ def with_ids(blocks: list[dict[str, Any]], clock: Clock) -> list[dict[str, Any]]
             for child in block.get(key) or []:
                 if not isinstance(child, dict):
                     continue
-                if key in ("child_blocks", "tasks"):
-                    with_ids([child], clock)
-                elif child.get("type") == "card":
+                if key in ("child_blocks", "tasks") or child.get("type") == "card":
                     with_ids([child], clock)
                 elif block.get("type") != "rich_text" and child.get("type") not in ("image", "plain_text", "mrkdwn"):
                     child.setdefault("action_id", clock.id("a", 5))

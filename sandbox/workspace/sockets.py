@@ -214,8 +214,9 @@ class SocketMode:
     async def _settled(self, delivery: Delivery) -> None:
         """Wait for the ack, the end of the connection, or the time limit, whichever is first."""
         lost = asyncio.ensure_future(delivery.lost.wait())
+        ends: set[asyncio.Future[Any]] = {delivery.done, lost}
         try:
-            await asyncio.wait({delivery.done, lost}, timeout=self._ack_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, timeout=self._ack_timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             lost.cancel()
 

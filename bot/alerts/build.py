@@ -1,0 +1,110 @@
+"""A `Draft` to an `Alert`: names checked, texts bounded and redacted, a fingerprint. The one way out for all senders' modules."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bot.alerts.fingerprint import fingerprint, stem
+from bot.alerts.model import Alert, Link, Status
+from bot.alerts.reading import Draft
+from bot.alerts.subject import Subject, find
+from bot.alerts.words import level_of
+from mcp_servers.common.redaction import redact, redact_tree
+from mcp_servers.common.untrusted import sanitise_tree
+
+MAX_NAME = 200
+MAX_SUMMARY = 500
+MAX_DESCRIPTION = 4_000
+MAX_VALUE = 1_000
+MAX_RAW = 16_000  # characters of JSON
+MAX_LINKS = 12
+
+
+def build(draft: Draft, source: str) -> Alert:
+    """The alert of ``draft``; the draft must have a name."""
+    prose = [*draft.prose, draft.summary, draft.description, draft.named]
+    subject = find(draft.labels, prose, draft.name, draft.values)
+    return assemble(
+        source=source,
+        name=draft.name,
+        status=draft.status or "firing",
+        severity_word=draft.severity_word,
+        summary=draft.summary or (draft.named if draft.named != draft.name else ""),
+        description=draft.description,
+        labels=draft.labels,
+        annotations=draft.annotations,
+        values=(*draft.values, *(o for o in subject.others if o not in draft.values)),
+        starts_at=draft.starts_at,
+        ends_at=draft.ends_at,
+        links=draft.links,
+        expr=draft.expr,
+        subject=subject,
+        raw=draft.card.raw,
+    )
+
+
+def assemble(
+    *,
+    source: str,
+    name: str,
+    status: Status,
+    severity_word: str,
+    summary: str,
+    description: str,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    values: tuple[str, ...],
+    starts_at: datetime | None,
+    ends_at: datetime | None,
+    links: tuple[Link, ...],
+    expr: str,
+    subject: Subject,
+    raw: Mapping[str, Any],
+) -> Alert:
+    """An `Alert` of parts that are still as long and as secret as the sender made them."""
+    clean_labels = _texts(labels)
+    extra = (subject.namespace, subject.workload or stem(subject.pod), subject.service)
+    return Alert(
+        source=source,
+        name=redact(" ".join(name.split()))[:MAX_NAME],
+        status=status,
+        severity=level_of(severity_word) if severity_word else None,
+        severity_word=redact(severity_word)[:40],
+        summary=redact(summary)[:MAX_SUMMARY],
+        description=redact(description)[:MAX_DESCRIPTION],
+        labels=clean_labels,
+        annotations=_texts(annotations),
+        values=tuple(redact(v)[:200] for v in values[:60]),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        links=tuple(Link(title=redact(link.title), url=redact(link.url)) for link in links[:MAX_LINKS]),
+        fingerprint=fingerprint(source, name, clean_labels, values, extra),
+        expr=redact(expr)[:2_000],
+        raw=bounded(raw),
+        namespace=subject.namespace,
+        pod=subject.pod,
+        container=subject.container,
+        workload=subject.workload,
+        service=subject.service,
+        node=subject.node,
+        cluster=subject.cluster,
+    )
+
+
+def bounded(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The redacted original, or its beginning where it is larger than `MAX_RAW` characters or nested out of all proportion."""
+    try:
+        if len(json.dumps(raw, ensure_ascii=False, default=str)) <= MAX_RAW:
+            kept = sanitise_tree(redact_tree(raw))
+            return dict(kept) if isinstance(kept, dict) else {}
+        text = json.dumps(raw, ensure_ascii=False, default=str)[:MAX_RAW]
+    except (RecursionError, ValueError):
+        return {"left_out": "the original is nested too deep to keep"}
+    return {"beginning": redact(text[:8_000]), "characters_kept": 8_000}
+
+
+def _texts(pairs: Mapping[str, str]) -> dict[str, str]:
+    cut = {str(k)[:100]: str(v)[:MAX_VALUE] for k, v in list(pairs.items())[:80]}
+    clean = redact_tree(cut)
+    return {k: str(v)[:MAX_VALUE] for k, v in clean.items()}
