@@ -13,10 +13,56 @@ from bot.alerts.shapes import pod_owner, shape_of
 from bot.alerts.subject import normal
 
 _VOLATILE = frozenset(
-    """uid pod_uid k8s_pod_uid instance endpoint host_ip pod_ip ip hostip container_id container_image image image_id image_spec id
-    replica prometheus prometheus_replica receive receiver severity level priority value threshold threshold_value current_value reason
-    exported_instance service_instance_id k8s_pod_ip k8s_pod_start_time start_time time timestamp version build revision pod_template_hash
-    controller_revision_hash alertname nodata testalert ref_id threshold_name http_url trace_id span_id""".split()
+    [
+        "uid",
+        "pod_uid",
+        "k8s_pod_uid",
+        "instance",
+        "endpoint",
+        "host_ip",
+        "pod_ip",
+        "ip",
+        "hostip",
+        "container_id",
+        "container_image",
+        "image",
+        "image_id",
+        "image_spec",
+        "id",
+        "replica",
+        "prometheus",
+        "prometheus_replica",
+        "receive",
+        "receiver",
+        "severity",
+        "level",
+        "priority",
+        "value",
+        "threshold",
+        "threshold_value",
+        "current_value",
+        "reason",
+        "exported_instance",
+        "service_instance_id",
+        "k8s_pod_ip",
+        "k8s_pod_start_time",
+        "start_time",
+        "time",
+        "timestamp",
+        "version",
+        "build",
+        "revision",
+        "pod_template_hash",
+        "controller_revision_hash",
+        "alertname",
+        "nodata",
+        "testalert",
+        "ref_id",
+        "threshold_name",
+        "http_url",
+        "trace_id",
+        "span_id",
+    ]
 )
 _ORDINAL = re.compile(r"-\d{1,4}$")
 
@@ -26,7 +72,9 @@ def stem(name: str) -> str:
     return pod_owner(name) or _ORDINAL.sub("", name)
 
 
-def fingerprint(source: str, name: str, labels: Mapping[str, str], values: Sequence[str] = (), extra: Sequence[str] = ()) -> str:
+def fingerprint(
+    source: str, name: str, labels: Mapping[str, str], values: Sequence[str] = (), extra: Sequence[str] = ()
+) -> str:
     """16 hexadecimal digits. ``extra`` are names that were found in prose (namespace, workload, ...)."""
     known = {normal(k): v for k, v in labels.items() if v}
     has_owner = any(k in known for k in ("pod", "k8s_pod_name", "exported_pod", "deployment", "k8s_deployment_name"))

@@ -35,33 +35,151 @@ class Heading:
     prefix: str = ""
     bracket: str = ""  # the first mark as written, folded
     strong: bool = False
-    object: str = ""  # "host/service" of Nagios and its kin
+    lead: str = ""  # ``alert`` in ``Alert: disk is full``
+    tail: str = ""  # ``down`` in ``checkout is down``
 
 
 _OPEN = {"[": "]", "【": "】", "(": ")", "「": "」", "{": "}"}
 _MARK = re.compile(r"^([\[【(「])\s*([^\[\]【】()「」\n]{1,60}?)\s*[\]】)」]\s*[:：|–—-]?\s*")
 _COUNT = re.compile(r"[\s:：(-]*(\d{1,6})\)?\s*$")
 _BARE = re.compile(
-    r"^(FIRING|RESOLVED|ALARM|PROBLEM|RECOVERY|OK|CRITICAL|WARNING|TRIGGERED|RECOVERED|INSUFFICIENT_DATA)\b[:\s(]*(\d{0,6})\)?\s*[:|–—-]*\s+(?=\S)"
+    r"^(?:(FIRING|RESOLVED|ALARM|TRIGGERED|RECOVERED|PROBLEM(?= (?:Host|Service)\b)|RECOVERY(?= (?:Host|Service)\b))[:\s(]*(\d{0,6})\)?\s*[:|–—-]*\s+"
+    r"|(PROBLEM|RECOVERY|OK|CRITICAL|WARNING|INSUFFICIENT_DATA)\s*[:|–—-]+\s*)(?=\S)"
 )
-_LEAD = re.compile(r"^([^\W\d_][^\W\d]{0,24}(?:[ -][^\W\d_]{1,16}){0,2})(?:[:\s(]+(\d{1,6})\)?)?\s*[:：|–—]\s*(?=\S)")
-_STRONG_ANYWHERE = re.compile(r"\[\s*(?:FIRING|RESOLVED)\s*(?::\s*\d{1,6})?(?:\s*,\s*(?:FIRING|RESOLVED)\s*(?::\s*\d{1,6})?)?\s*\]")
-_TAIL = re.compile(r"^(?P<name>.{2,200}?)\s+(?:is|are|has been|has|was|is now|ist|est|está)\s+(?:now\s+|back\s+)?(?P<word>[\w ]{2,20}?)[.]?$", re.IGNORECASE)
-_TAIL_DASH = re.compile(r"^(?P<name>.{2,200}?)\s*(?:[-–—|:]\s*|\()(?P<word>[^\W\d_]{2,20}|[Pp][0-5]|[Ss][Ee][Vv]-?\d)\)?$")
-_NAGIOS = re.compile(r"^(?:Host|Service)\s+(?:Alert|Notification)?:?\s*(?P<object>[\w.\-]{1,120}(?:/[^/\n]{1,120}?)?)\s+is\s+(?P<word>[A-Z]{2,12})\b")
+_LEAD = re.compile(r"^([^\W\d_][^\W\d]{0,24}(?:[ -][^\W\d_]{1,16}){0,2})(?:[:\s(#]+(\d{1,9})\)?)?\s*[:：|–—]\s*(?=\S)")
+_STRONG_ANYWHERE = re.compile(
+    r"\[\s*(?:FIRING|RESOLVED)\s*(?::\s*\d{1,6})?(?:\s*,\s*(?:FIRING|RESOLVED)\s*(?::\s*\d{1,6})?)?\s*\]"
+)
+_TAIL = re.compile(
+    r"^(?P<name>.{2,200}?)\s+(?:is|are|has been|has|was|is now|ist|est|está)\s+(?:now\s+|back\s+)?(?P<word>[\w ]{2,20}?)[.]?$",
+    re.IGNORECASE,
+)
+_TAIL_DASH = re.compile(
+    r"^(?P<name>.{2,200}?)\s*(?:[-–—|:]\s*|\()(?P<word>[^\W\d_]{2,20}|[Pp][0-5]|[Ss][Ee][Vv]-?\d)\)?$"
+)
+_NAGIOS = re.compile(
+    r"^(?:Host|Service)\s+(?:Alert|Notification)?:?\s*(?P<object>[\w.\-]{1,120}(?:/[^/\n]{1,120}?)?)\s+is\s+(?P<word>[A-Z]{2,12})\b"
+)
+_TAIL_WORD = re.compile(
+    r"^(?P<name>\S{3,100})\s+(?P<word>firing|resolved|alerting|triggered|recovered)$", re.IGNORECASE
+)
+_TRIGGERED_ON = re.compile(r"^\[\s*(?P<word>[A-Za-z -]{4,20}?) on \{(?P<tags>[^{}\n]{0,500})\}\s*\]\s*")
+_CHATBOT = re.compile(r"^CloudWatch Alarm\s*\|\s*(?P<name>[^|\n]{1,255}?)\s*\|.*$")
 _CLOUDWATCH = re.compile(r'^"(?P<name>[^"\n]{1,255})"\s+in\s+\S.*$')
 _AZURE = re.compile(r"^(?P<word>Sev\s?\d)\s+Azure Monitor Alert\s+(?P<name>.+?)(?:\s+on\s+.*)?$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"^[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*$")
-_PREPOSITION = frozenset("on for in at of by from".split())
+_PREPOSITION = frozenset(["on", "for", "in", "at", "of", "by", "from"])
 _PRODUCTS = frozenset(
-    """mongodb clickhouse postgresql mysql rabbitmq haproxy dynamodb openai graphql github gitlab cockroachdb influxdb activemq nodejs
-    scylladb mariadb couchdb timescaledb opensearch elasticsearch javascript pagerduty victoriametrics documentdb cloudfront
-    cloudwatch openvpn wireguard opentelemetry signoz argocd fluxcd memcached coredns zookeeper kubernetes""".split()
+    [
+        "mongodb",
+        "clickhouse",
+        "postgresql",
+        "mysql",
+        "rabbitmq",
+        "haproxy",
+        "dynamodb",
+        "openai",
+        "graphql",
+        "github",
+        "gitlab",
+        "cockroachdb",
+        "influxdb",
+        "activemq",
+        "nodejs",
+        "scylladb",
+        "mariadb",
+        "couchdb",
+        "timescaledb",
+        "opensearch",
+        "elasticsearch",
+        "javascript",
+        "pagerduty",
+        "victoriametrics",
+        "documentdb",
+        "cloudfront",
+        "cloudwatch",
+        "openvpn",
+        "wireguard",
+        "opentelemetry",
+        "signoz",
+        "argocd",
+        "fluxcd",
+        "memcached",
+        "coredns",
+        "zookeeper",
+        "kubernetes",
+    ]
 )
 _PROSE = frozenset(
-    """is are was down up high low lag error errors usage too many not no slow latency memory cpu disk failed failing failure replication
-    connections connection above below over under rate with on for in at of the a an by and or to from has have been out full missing
-    unavailable unreachable exceeded limit pods pod node nodes queue requests response time timeout space restarts restarting""".split()
+    [
+        "is",
+        "are",
+        "was",
+        "down",
+        "up",
+        "high",
+        "low",
+        "lag",
+        "error",
+        "errors",
+        "usage",
+        "too",
+        "many",
+        "not",
+        "no",
+        "slow",
+        "latency",
+        "memory",
+        "cpu",
+        "disk",
+        "failed",
+        "failing",
+        "failure",
+        "replication",
+        "connections",
+        "connection",
+        "above",
+        "below",
+        "over",
+        "under",
+        "rate",
+        "with",
+        "on",
+        "for",
+        "in",
+        "at",
+        "of",
+        "the",
+        "a",
+        "an",
+        "by",
+        "and",
+        "or",
+        "to",
+        "from",
+        "has",
+        "have",
+        "been",
+        "out",
+        "full",
+        "missing",
+        "unavailable",
+        "unreachable",
+        "exceeded",
+        "limit",
+        "pods",
+        "pod",
+        "node",
+        "nodes",
+        "queue",
+        "requests",
+        "response",
+        "time",
+        "timeout",
+        "space",
+        "restarts",
+        "restarting",
+    ]
 )
 
 
@@ -77,8 +195,7 @@ def read_heading(line: str, *, prefixed: bool = True) -> Heading:
             heading.prefix, rest = before, rest[found.start() :]
     for _ in range(4):
         shorter = _strip_mark(heading, rest)
-        if shorter == rest or not shorter:
-            rest = shorter or rest
+        if shorter == rest:
             break
         rest = undecorate(shorter)
     rest = _strip_tail(heading, rest)
@@ -88,15 +205,21 @@ def read_heading(line: str, *, prefixed: bool = True) -> Heading:
 
 def _strip_mark(heading: Heading, text: str) -> str:
     """``text`` after its leading mark, the mark noted in ``heading``; ``text`` itself where there is none."""
+    tagged = _TRIGGERED_ON.match(text)
+    if tagged and _note(heading, tagged["word"], bracket=True):
+        heading.labels = dict(t.strip().split(":", 1) for t in tagged["tags"].split(",") if ":" in t)
+        return text[tagged.end() :]
     mark = _MARK.match(text)
     if mark and mark[1] != "(" and _note(heading, mark[2], bracket=True):
         return text[mark.end() :]
     bare = _BARE.match(text)
-    if bare and _note(heading, f"{bare[1]}:{bare[2]}" if bare[2] else bare[1], bracket=False):
+    word = (bare[1] or bare[3]) if bare else ""
+    if bare and _note(heading, f"{word}:{bare[2]}" if bare[2] else word, bracket=False):
         heading.strong = True
         return text[bare.end() :]
     lead = _LEAD.match(text)
-    if lead and _note(heading, lead[0].rstrip(" :：|–—"), bracket=False):
+    if lead and _note(heading, lead[1], bracket=False):
+        heading.lead = heading.lead or fold(lead[1])
         return text[lead.end() :]
     return text
 
@@ -136,32 +259,45 @@ def _strip_tail(heading: Heading, text: str) -> str:
     nagios = _NAGIOS.match(text)
     if nagios:
         heading.strong = True
-        heading.severity_word = heading.severity_word or fold(nagios["word"])
-        heading.status = heading.status or STATUSES.get(fold(nagios["word"]))
-        heading.object = nagios["object"]
-        return nagios["object"].partition("/")[2] or nagios["object"]
-    for special in (_CLOUDWATCH, _AZURE):
+        word = fold(nagios["word"])
+        if word in SEVERITIES and word != "ok":
+            heading.severity_word = heading.severity_word or word
+        heading.status = heading.status or STATUSES.get(word)
+        host, _, service = nagios["object"].partition("/")
+        heading.labels.setdefault("host", host)
+        return service or host
+    for special in (_CLOUDWATCH, _AZURE, _CHATBOT):
         match = special.match(text)
         if match:
             heading.strong = True
             if "word" in match.groupdict():
                 heading.severity_word = heading.severity_word or fold(match["word"])
             return match["name"]
-    tail = _TAIL.match(text)
+    tail = _TAIL_WORD.match(text) or _TAIL.match(text)
     if tail and fold(tail["word"]) in STATUSES:
-        word = fold(tail["word"])
+        word = heading.tail = fold(tail["word"])
         if heading.status is None:
             heading.status = STATUSES[word]
         if word in ("firing", "resolved", "alerting", "triggered", "recovered"):
             heading.strong = True
             return tail["name"]
-        if word in SEVERITIES:
+        if word in SEVERITIES and word not in ("ok", "normal"):
             heading.severity_word = heading.severity_word or word
-        return text
+        return tail["name"] if heading.bracket or heading.strong else text
     dash = _TAIL_DASH.match(text)
     if dash and not re.search(r"\([^)]*\s[^)]*\)$", text):
         word = fold(dash["word"])
-        if word in SEVERITIES and word not in ("ok", "normal", "alert", "alarm", "high", "low", "error", "major", "minor"):
+        if word in SEVERITIES and word not in (
+            "ok",
+            "normal",
+            "alert",
+            "alarm",
+            "high",
+            "low",
+            "error",
+            "major",
+            "minor",
+        ):
             heading.severity_word = heading.severity_word or word
             return dash["name"].strip()
         if word in STATUSES and word not in ("down", "up", "open", "active"):
@@ -173,28 +309,44 @@ def _strip_tail(heading: Heading, text: str) -> str:
 
 def _name(heading: Heading, text: str) -> None:
     """The alert's name, and the labels or values around it."""
+    told = quoted_pairs(text) if "=" in text and "(" not in text else []
+    if told:
+        heading.labels.update(told[:60])
+        text = (
+            re.split(r"\s*[{,]?\s*(?<![\w.\-/])[A-Za-z_][\w.\-/]{0,99}\s?=", text, maxsplit=1)[0].strip(" :,|-") or text
+        )
     marked = heading.firing is not None or heading.resolved is not None or heading.bracket in ("firing", "resolved")
     group, inner = text, ""
     at = text.find(" (") if not text.startswith("(") else 0
     if marked and at >= 0:
         group, inner = text[:at].strip(), text[at:].strip(" (")
-        inner = inner[:-1] if inner.endswith(")") else inner.rsplit(" ", 1)[0]  # cut off: the last value is half a value
+        inner = (
+            inner[:-1] if inner.endswith(")") else inner.rsplit(" ", 1)[0]
+        )  # cut off: the last value is half a value
     pairs = quoted_pairs(inner) if '="' in inner else []
     if pairs:
-        heading.labels = dict(pairs[:60])
+        heading.labels.update(pairs[:60])
         group = re.sub(r"\s+for(\s+\S+)?$", "", group)
         heading.name = heading.labels.get("alertname") or group
         return
     heading.values = inner.split()[:MAX_VALUES]
-    if not marked:
-        heading.name = text
-        return
     words = group.split()
-    first = words[0] if words else ""
+    first = words[0].rstrip(":,") if words else ""
+    if not marked:
+        apart = len(words) > 1 and (words[0].endswith(":") or not any(c.isalnum() for c in words[1]))
+        heading.name = first if apart and _identifier(first) else text
+        return
     if _identifier(first) and (
-        len(words) == 1 or words[1].lower() in _PREPOSITION or not _PROSE.intersection(w.lower() for w in words[1:])
+        len(words) == 1
+        or words[0] != first
+        or words[1].lower() in _PREPOSITION
+        or not any(c.isalnum() for c in words[1])
+        or not _PROSE.intersection(w.lower() for w in words[1:])
     ):
-        heading.name, heading.group = first, [w for w in words[1:] if w.lower() not in _PREPOSITION][:MAX_VALUES]
+        heading.name, heading.group = (
+            first,
+            [w for w in words[1:] if w.lower() not in _PREPOSITION and any(c.isalnum() for c in w)][:MAX_VALUES],
+        )
     elif heading.values and _identifier(heading.values[0]) and not any(w[:1].isupper() for w in words):
         # Grouped by something else than the name: the name is the first of the other labels.
         heading.name, heading.group, heading.values = heading.values[0], words[:MAX_VALUES], heading.values[1:]

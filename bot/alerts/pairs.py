@@ -37,11 +37,15 @@ _PAIR = re.compile(
 )
 _TIGHT = re.compile(r"^[*_`\"'~\s]*(?P<key>[A-Za-z][A-Za-z0-9_.\- ]{0,59}?)[*_`\"'~]*:(?!//)(?P<value>[^\s:].*)$")
 _INLINE_BOLD = re.compile(r"(?<=\S)[ \t]+(?=\*[^*\n:]{1,40}:\*|\*[^*\n:]{1,40}\*:)")
-_LOGFMT = re.compile(r"(?<![\w.\-/])([A-Za-z_][\w.\-/]{0,99})\s?=\s?\"((?:[^\"\\]|\\.){0,1000})\"|(?<![\w.\-/])([A-Za-z_][\w.\-/]{0,99})=([^\s,\"{}]{1,300})")
+_LOGFMT = re.compile(
+    r"(?<![\w.\-/])([A-Za-z_][\w.\-/]{0,99})\s?=\s?\"((?:[^\"\\]|\\.){0,1000})\"|(?<![\w.\-/])([A-Za-z_][\w.\-/]{0,99})=([^\s,\"{}]{1,300})"
+)
 _MAP = re.compile(r"map\[([^\[\]]{0,3000})\]")
 _MAP_PAIR = re.compile(r"([A-Za-z_][\w.\-/]{0,99}):(.*?)(?=\s+[A-Za-z_][\w.\-/]{0,99}:|$)")
 _SPLIT = re.compile(r"\s+[|•·⋅]\s+|\t+|\s*;\s+")
-_VERBS = frozenset("is was has have had are were will been the a an this that it there".split())
+_VERBS = frozenset(
+    ["is", "was", "has", "have", "had", "are", "were", "will", "been", "the", "a", "an", "this", "that", "it", "there"]
+)
 
 
 def quoted_pairs(text: str) -> list[tuple[str, str]]:
@@ -57,7 +61,9 @@ def read(text: str) -> list[Entry]:
     """The entries of a body, in order; at most `MAX_LINES` lines."""
     section: Section = ""
     entries: list[Entry] = []
-    lines = [piece for line in text.split("\n")[:MAX_LINES] for piece in _INLINE_BOLD.split(line[:MAX_LINE])]
+    lines = [
+        piece.rstrip(", ") for line in text.split("\n")[:MAX_LINES] for piece in _INLINE_BOLD.split(line[:MAX_LINE])
+    ]
     skip = -1
     for i, line in enumerate(lines):
         if i == skip or not line.strip():
@@ -88,8 +94,8 @@ def _line(line: str) -> Iterator[Entry]:
     bare = line[bullet.end() :] if bullet else line
     dump = _MAP.search(bare)
     if dump:
-        for pair in _MAP_PAIR.finditer(dump[1]):
-            yield Entry("pair", pair[1], field_of(pair[1]), pair[2].strip(), "labels", True)
+        for item in _MAP_PAIR.finditer(dump[1]):
+            yield Entry("pair", item[1], field_of(item[1]), item[2].strip(), "labels", True)
         return
     pieces = _SPLIT.split(bare)
     if len(pieces) > 1:
@@ -117,7 +123,12 @@ def _pair(text: str, bullet: bool) -> Entry | None:
             return None
     key = match["key"].strip(" *_`\"'~")
     words = key.split()
-    if not key or len(words) > 5 or key.count("(") != key.count(")") or _VERBS.intersection(w.lower() for w in words[1:]):
+    if (
+        not key
+        or len(words) > 5
+        or key.count("(") != key.count(")")
+        or _VERBS.intersection(w.lower() for w in words[1:])
+    ):
         return None
     field = field_of(key)
     value = match["value"].strip()

@@ -31,7 +31,10 @@ MAX_LABELS = 80
 
 @dataclass(slots=True)
 class Draft:
-    """One alert while it is being read. ``alertname`` is a label of that name, ``named`` a name that a field gave, ``heading`` the line above."""
+    """One alert while it is being read.
+
+    ``alertname`` is the label of that name, ``named`` a name that a field gave, ``heading`` the line above all.
+    """
 
     heading: Heading = field(default_factory=Heading)
     alertname: str = ""
@@ -67,17 +70,44 @@ class Draft:
 
 
 _GENERIC = frozenset(
-    """alert alerts new alert prometheus alert grafana alert alert details alert triggered monitoring alert notification alert fired|alert firing
-    |alert resolved|alerts firing|alerts resolved|alert notification|prometheus|grafana|alertmanager|new alert|prometheus alert|grafana alert
-    |monitoring alert|production alert|system alert|test|incident|alarm|alert triggered|triggered|firing|resolved|告警|报警|アラート|alerte""".replace("\n", "").replace("    ", "").split("|")
-) | {"alert", "alerts"}  # fmt: skip
+    """alert|alerts|new alert|prometheus|prometheus alert|grafana|grafana alert|alertmanager|alert details|alert triggered|alert fired
+    |alert firing|alert resolved|alerts firing|alerts resolved|alert notification|monitoring|monitoring alert|production alert
+    |system alert|incident|alarm|triggered|firing|resolved|notification|runbook|告警|报警|アラート|alerte""".replace(
+        "\n    ", ""
+    ).split("|")
+)
 _RULE = re.compile(r"^[A-Za-z][A-Za-z0-9]*[a-z][A-Za-z0-9]*[A-Z_][A-Za-z0-9_]*$")
-_SINCE = re.compile(r"(?i)\b(?:since|fired at|firing since|started(?: at)?|active since|seit|depuis|с)\b[:\s]{1,3}([^\n)]{10,60})")
-_STATUS_LINE = re.compile(r"^(?:alerts?\s+)?(?P<word>[^\W\d_][^\d(:]{1,30}?)(?:\s+alerts?)?\s*(?:[:(]?\s*\d{1,6}\)?)?\s*:?$")
-_MARKED_LINE = re.compile(r"^\W{0,12}(?::[a-z0-9_+-]{1,40}:\s*){0,3}[*_`]{0,3}\[\s*(?:FIRING|RESOLVED|Firing|Resolved)\b")
+_SINCE = re.compile(
+    r"(?i)\b(?:since|fired at|firing since|started(?: at)?|active since|seit|depuis|с)\b[:\s]{1,3}([^\n)]{10,60})"
+)
+_STATUS_LINE = re.compile(
+    r"^(?:alerts?\s+)?(?P<word>[^\W\d_][^\d(:]{1,30}?)(?:\s+alerts?)?\s*(?:[:(]?\s*\d{1,6}\)?)?\s*:?$"
+)
+_MARKED_LINE = re.compile(
+    r"^\W{0,12}(?::[a-z0-9_+-]{1,40}:\s*){0,3}[*_`]{0,3}\[\s*(?:FIRING|RESOLVED|Firing|Resolved)\b"
+)
+_BAR = re.compile(r"\s+[|•·]\s+")
 _EMPHASIS = re.compile(r"[*_`]{1,2}([^*_`\n]{2,20})[*_`]{1,2}")
-_START = frozenset("name status severity summary description labels namespace pod node service deployment container started".split())
-_RESOLVED_EMOJI = re.compile(r"^\W{0,4}:(?:white_check_mark|heavy_check_mark|large_green_circle|green_circle|ok|thumbsup|green_heart|recycle):|^\s*[✅🟢✔]")
+_START = frozenset(
+    [
+        "name",
+        "status",
+        "severity",
+        "summary",
+        "description",
+        "labels",
+        "namespace",
+        "pod",
+        "node",
+        "service",
+        "deployment",
+        "container",
+        "started",
+    ]
+)
+_RESOLVED_EMOJI = re.compile(
+    r"^\W{0,4}:(?:white_check_mark|heavy_check_mark|large_green_circle|green_circle|ok|thumbsup|green_heart|recycle):|^\s*[✅🟢✔]"
+)
 
 
 def _is_rule(name: str) -> bool:
@@ -114,21 +144,39 @@ def _groups(cards: tuple[Card, ...]) -> list[list[Card]]:
 
 
 def _says_alert(card: Card) -> bool:
-    return any(e.kind == "pair" and e.field in ("name", "severity", "status") for e in read(card.text)) or bool(card.fields)
+    return any(e.kind == "pair" and e.field in ("name", "severity", "status") for e in read(card.text)) or bool(
+        card.fields
+    )
 
 
 def _heading_of(card: Card) -> tuple[Heading | None, str]:
     """(the heading of a card, its body without the heading's line)."""
     if card.title:
-        return read_heading(card.title), card.text
+        heading = read_heading(card.title)
+        above = read_heading(card.pretext) if card.pretext and not heading.strong else Heading()
+        if above.bracket in ("firing", "resolved", "alerting"):
+            return above, f"{card.title}\n{card.text}"
+        pieces = _pieces(card.title)
+        return (heading, card.text) if not pieces else (read_heading(pieces[0]), "\n".join([*pieces[1:], card.text]))
     lines = card.text.strip("\n").split("\n")
-    if not lines or not lines[0].strip():
-        return None, card.text
-    heading = read_heading(lines[0], prefixed=False)
     first = read(lines[0])
-    if heading.strong or heading.status or heading.bracket or not any(e.kind == "pair" for e in first):
-        return heading, "\n".join(lines[1:])
+    if not lines[0].strip() or any(_status_line(e) for e in first):
+        return None, card.text
+    if any(e.field == "name" for e in first) and sum(e.field == "name" for e in read(card.text)) > 1:
+        return None, card.text  # a list of alerts, each opening with its name
+    pieces = _pieces(lines[0]) or [lines[0]]
+    heading = read_heading(pieces[0], prefixed=False)
+    if heading.strong or heading.status or heading.bracket or not any(e.kind == "pair" for e in read(pieces[0])):
+        return heading, "\n".join([*pieces[1:], *lines[1:]])
     return None, card.text
+
+
+def _pieces(line: str) -> list[str]:
+    """``HighErrorRate | Severity: critical | Namespace: shop`` in parts; empty where the parts after the first are not fields."""
+    pieces = _BAR.split(line)
+    if len(pieces) < 2 or not any(e.kind == "pair" for piece in pieces[1:] for e in read(piece)):
+        return []
+    return [pieces[0], *(f"severity: {p}" if fold(undecorate(p)) in PLAIN_SEVERITIES else p for p in pieces[1:])]
 
 
 def _read_group(cards: list[Card]) -> list[Draft]:
@@ -143,33 +191,48 @@ def _read_group(cards: list[Card]) -> list[Draft]:
         color=next((c.color for c in cards if c.color), ""),
     )
     common = Draft(heading=heading or Heading(), card=whole, links=whole.links)
+    apart = _copy(common)  # for lines in the body that open with a mark of their own
     _take_heading(common, common.heading)
+    if card.title:
+        apart = _copy(common)
     for title, value in whole.fields:
+        if "{" in title:  # a series and its value, as legacy Grafana writes them
+            common.annotations.setdefault(title[:100], value)
+            continue
         for entry in read(f"{title}: {value}" if title else value):
             _take(common, entry)
-    chunks = _chunks("\n".join(t for t in rest if t))
+    chunks = _chunks("\n".join(t for t in rest if t), None if card.title else heading)
     drafts: list[Draft] = []
     for mark, text in chunks:
-        base = _copy(common)
+        base = _copy(common if mark is None else apart)
         if mark is not None:
-            base.heading, base.status, base.values = mark, None, []
+            base.heading, base.status, base.severity_word, base.values = mark, None, "", []
             _take_heading(base, mark)
+            base.severity_word = base.severity_word or common.severity_word * bool(card.title)
         drafts += _read_body(base, text)
     for draft in drafts:
         _take_surroundings(draft, whole)
     return _lead(drafts, common.heading)
 
 
-def _chunks(text: str) -> list[tuple[Heading | None, str]]:
-    """A body cut where lines open with a status mark of their own; a single mark cuts nothing off that stood before it."""
+def _chunks(text: str, first: Heading | None) -> list[tuple[Heading | None, str]]:
+    """A body cut where lines open with a status mark of their own.
+
+    ``first`` is the heading that was the body's first line: what follows it up to the next mark is its own. Below a title, what stands before
+    the first mark belongs to all.
+    """
     lines = text.split("\n")
     at = [i for i, line in enumerate(lines) if _MARKED_LINE.match(line)]
     if not at:
         return [(None, text)]
     before = "\n".join(lines[: at[0]])
     out: list[tuple[Heading | None, str]] = []
+    if first is not None and first.strong:
+        out, before = [(None, before)], ""
     for start, end in zip(at, [*at[1:], len(lines)], strict=True):
-        out.append((read_heading(lines[start], prefixed=False), "\n".join([before, *lines[start + 1 : end]]).strip("\n")))
+        out.append(
+            (read_heading(lines[start], prefixed=False), "\n".join([before, *lines[start + 1 : end]]).strip("\n"))
+        )
     return out
 
 
@@ -183,8 +246,12 @@ def _read_body(common: Draft, text: str) -> list[Draft]:
         else:
             parts[-1][1].append(entry)
     before = parts[0][1] if len(parts) > 1 else []
+    if any(e.field in ("name", "labels") or fold(e.key) == "alertname" for e in before):
+        before = []  # alerts of their own, above the first status line
+    elif len(parts) > 1:
+        parts = parts[1:]
     drafts: list[Draft] = []
-    for status, entries in parts[1:] or parts:
+    for status, entries in parts:
         shared, segments = split(entries)
         for segment in segments:
             draft = _copy(common)
@@ -203,7 +270,11 @@ def _status_line(entry: Entry) -> Status | None:
         return None
     match = _STATUS_LINE.match(fold(undecorate(text)))
     word = match["word"].strip() if match else ""
-    return STATUSES.get(word) if word not in ("ok", "alert", "problem", "open", "up", "down", "active", "critical") else None
+    return (
+        STATUSES.get(word)
+        if word not in ("ok", "alert", "problem", "open", "up", "down", "active", "critical")
+        else None
+    )
 
 
 def split(entries: list[Entry]) -> tuple[list[Entry], list[list[Entry]]]:
@@ -213,12 +284,16 @@ def split(entries: list[Entry]) -> tuple[list[Entry], list[list[Entry]]]:
     """
     seen: dict[tuple[str, str, bool], list[int]] = {}
     for i, entry in enumerate(entries):
-        telling = entry.field in _START or fold(entry.key) in VALUE_FIELDS or entry.key == "instance"
+        telling = entry.field in _START or fold(entry.key) in VALUE_FIELDS or entry.key in ("instance", "host")
         if entry.kind != "prose" and entry.section != "annotations" and telling:
-            seen.setdefault((entry.section if entry.kind == "pair" else "", entry.field or fold(entry.key), entry.bullet), []).append(i)
+            seen.setdefault(
+                (entry.section if entry.kind == "pair" else "", entry.field or fold(entry.key), entry.bullet), []
+            ).append(i)
     cuts: list[int] = []
     for (_, what, _), places in seen.items():
-        if len(places) > 1 and (what in ("name", "labels") or what in VALUE_FIELDS or len({entries[i].value for i in places}) > 1):
+        if len(places) > 1 and (
+            what in ("name", "labels") or what in VALUE_FIELDS or len({entries[i].value for i in places}) > 1
+        ):
             cuts = places
             break
     if not cuts:
@@ -319,8 +394,6 @@ def _annotate(draft: Draft, what: str, value: str) -> None:
 
 def _label(draft: Draft, key: str, value: str) -> None:
     """A label, verbatim; a field's title such as ``Pod Name`` becomes a label's name."""
-    from bot.alerts.words import field_of
-
     folded = fold(key)
     what = field_of(key)
     name = key if re.match(r"^[a-z_][\w.\-/]*$", key) else (what or re.sub(r"[^\w.\-/]+", "_", folded).strip("_"))
@@ -400,7 +473,11 @@ def _without_covers(drafts: list[Draft]) -> list[Draft]:
     first, rest = drafts[0], drafts[1:]
     announces = not first.labels and not first.named and not first.prose
     same = any(d.name == first.name for d in rest if d.name)
-    if (announces or first.card.own) and (same or not first.name or all(d.alertname for d in rest)) and any(d.name for d in rest):
+    if (
+        (announces or first.card.own)
+        and (same or not first.name or all(d.alertname for d in rest))
+        and any(d.name for d in rest)
+    ):
         for draft in rest:
             draft.status = draft.status or first.status
             draft.severity_word = draft.severity_word or first.severity_word

@@ -22,9 +22,32 @@ _NODE = re.compile(
     r"^(?:ip-\d{1,3}(?:-\d{1,3}){3}[-a-z0-9.]*|gke-[-a-z0-9]+|aks-[-a-z0-9]+-vmss[0-9a-z]+|[-a-z0-9]*(?:node|worker|master|control-plane)-?\d+[-a-z0-9.]*)$"
 )
 _REASONS = frozenset(
-    """CrashLoopBackOff ImagePullBackOff ErrImagePull ErrImageNeverPull InvalidImageName OOMKilled Error Completed ContainerCannotRun
-    CreateContainerConfigError CreateContainerError RunContainerError DeadlineExceeded Evicted NodeLost Pending Unknown Failed
-    ContainerCreating PodInitializing Terminating StartError ContainersNotReady Unschedulable""".split()
+    [
+        "CrashLoopBackOff",
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "OOMKilled",
+        "Error",
+        "Completed",
+        "ContainerCannotRun",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "DeadlineExceeded",
+        "Evicted",
+        "NodeLost",
+        "Pending",
+        "Unknown",
+        "Failed",
+        "ContainerCreating",
+        "PodInitializing",
+        "Terminating",
+        "StartError",
+        "ContainersNotReady",
+        "Unschedulable",
+    ]
 )
 _SEVERITIES = frozenset({"critical", "warning", "info", "none", "error", "page"})
 _LABEL = re.compile(r"^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$")
@@ -32,8 +55,27 @@ _NAME = re.compile(r"^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$")
 # Nodes may be mixed case on clouds that do not care; hosts too.
 _HOST = re.compile(r"^[A-Za-z0-9](?:[-A-Za-z0-9._]{0,251}[A-Za-z0-9])?$")
 _NOTHING = frozenset(
-    """none null nil na n-a unknown undefined empty nan default-value not-set unset no-value multiple various all several
-    true false""".split()
+    [
+        "none",
+        "null",
+        "nil",
+        "na",
+        "n-a",
+        "unknown",
+        "undefined",
+        "empty",
+        "nan",
+        "default-value",
+        "not-set",
+        "unset",
+        "no-value",
+        "multiple",
+        "various",
+        "all",
+        "several",
+        "true",
+        "false",
+    ]
 )
 _EXPORTER = re.compile(
     r"kube-state-metrics|(?:^|[-_])ksm(?:$|[-_])|node-exporter|node_exporter|[-_]exporter(?:$|[-_])|kube-rbac-proxy|cadvisor|metrics-server"

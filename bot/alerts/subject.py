@@ -51,17 +51,92 @@ _Q = r"[`\"'*“]{0,2}"
 _KIND_PATH = re.compile(
     rf"\b(?P<kind>[Pp]od|[Dd]eployment|[Ss]tateful[Ss]et|[Dd]aemon[Ss]et|[Cc]ron[Jj]ob|[Jj]ob|[Rr]eplica[Ss]et|HPA|[Ss]ervice|PVC)s?:? {_Q}(?P<ns>[a-z0-9][-a-z0-9]{{0,62}})/(?P<name>{_N})(?![\w/])"
 )
-_IN_NAMESPACE = re.compile(rf"\bin (?:the )?(?:Kubernetes )?[Nn]amespace:? (?P<q>{_Q})(?P<ns>[a-z0-9][-a-z0-9]{{0,62}})(?![\w/])")
-_NAMESPACE_IS = re.compile(r"\bNamespace (?P<q>[`\"'*“]{0,2})(?P<ns>[a-z0-9][-a-z0-9]{0,62})[`\"'*”]{0,2} (?:is|has|uses|was)\b")
+_IN_NAMESPACE = re.compile(
+    rf"\bin (?:the )?(?:Kubernetes )?[Nn]amespace:? (?P<q>{_Q})(?P<ns>[a-z0-9][-a-z0-9]{{0,62}})(?![\w/])"
+)
+_NAMESPACE_IS = re.compile(
+    r"\bNamespace (?P<q>[`\"'*“]{0,2})(?P<ns>[a-z0-9][-a-z0-9]{0,62})[`\"'*”]{0,2} (?:is|has|uses|was)\b"
+)
 _NAMESPACE_QUOTED = re.compile(r"\b[Nn]amespace:? [`\"'](?P<ns>[a-z0-9][-a-z0-9]{0,62})[`\"']")
 _POD_ALONE = re.compile(rf"\b[Pp]od:? {_Q}(?P<name>{_N})(?![\w/])")
 _CLUSTER = re.compile(rf"\b(?:on|in) cluster {_Q}(?P<name>[A-Za-z0-9](?:[-A-Za-z0-9_.]{{0,120}}[A-Za-z0-9])?)")
-_NODE_ALONE = re.compile(r"(?:^|\s)(?:Kubernetes )?[Nn]ode:? [`\"']?(?P<name>[a-z0-9][-a-z0-9.]{1,250}[a-z0-9])[`\"']?(?=\s|$)")
-_EMPHASISED = re.compile(r"^\s*(?:[•·>-]\s*)?(?P<q>[*`_]{1,2})(?P<first>[a-z0-9][-a-z0-9]{0,62})/(?P<name>(?:[a-z0-9][-a-z0-9.]{0,251})?)(?P=q)(?=\s|$|:)")
+_NODE_ALONE = re.compile(
+    r"(?:^|\s)(?:Kubernetes )?[Nn]ode:? [`\"']?(?P<name>[a-z0-9][-a-z0-9.]{1,250}[a-z0-9])[`\"']?(?=\s|$)"
+)
+_EMPHASISED = re.compile(
+    r"^\s*(?:[•·>-]\s*)?(?P<q>[*`_]{1,2})(?P<first>[a-z0-9][-a-z0-9]{0,62})/(?P<name>(?:[a-z0-9][-a-z0-9.]{0,251})?)(?P=q)(?=\s|$|:)"
+)
 _STOP = frozenset(
-    """is has had have was were are be been and or of the a an in on at to for with by not no any all this that its quota quotas limit
-    status state name names phase count total usage memory cpu level which whose exists does did crash crashing crashed failed failing
-    not-ready ready restarting restarted restarts pending running down up exporter unknown kind type label labels""".split()
+    [
+        "is",
+        "has",
+        "had",
+        "have",
+        "was",
+        "were",
+        "are",
+        "be",
+        "been",
+        "and",
+        "or",
+        "of",
+        "the",
+        "a",
+        "an",
+        "in",
+        "on",
+        "at",
+        "to",
+        "for",
+        "with",
+        "by",
+        "not",
+        "no",
+        "any",
+        "all",
+        "this",
+        "that",
+        "its",
+        "quota",
+        "quotas",
+        "limit",
+        "status",
+        "state",
+        "name",
+        "names",
+        "phase",
+        "count",
+        "total",
+        "usage",
+        "memory",
+        "cpu",
+        "level",
+        "which",
+        "whose",
+        "exists",
+        "does",
+        "did",
+        "crash",
+        "crashing",
+        "crashed",
+        "failed",
+        "failing",
+        "not-ready",
+        "ready",
+        "restarting",
+        "restarted",
+        "restarts",
+        "pending",
+        "running",
+        "down",
+        "up",
+        "exporter",
+        "unknown",
+        "kind",
+        "type",
+        "label",
+        "labels",
+    ]
 )
 _NODE_RULE = re.compile(r"(?i)node|kubelet|instance|host")
 _POD_RULE = re.compile(r"(?i)pod|container|crash|oom")
@@ -84,7 +159,11 @@ class Subject:
 def normal(key: str) -> str:
     """A label's name for comparison: ``k8s.pod.name`` and ``k8s_pod_name`` are one, ``Pod Name`` and its translations too."""
     folded = key.strip().lower().replace(".", "_").replace("-", "_").replace("/", "_").replace(" ", "_")
-    return folded.removeprefix("resource_").removeprefix("label_") if folded.startswith(("resource_", "label_")) else folded
+    return (
+        folded.removeprefix("resource_").removeprefix("label_")
+        if folded.startswith(("resource_", "label_"))
+        else folded
+    )
 
 
 def find(labels: Mapping[str, str], prose: Sequence[str] = (), name: str = "", values: Sequence[str] = ()) -> Subject:
@@ -145,7 +224,9 @@ def _workload(known: Mapping[str, str]) -> str:
 
 def _scraped_by(known: Mapping[str, str]) -> tuple[str, ...]:
     """Names of who was asked for the metric, where that was an exporter."""
-    return tuple(v for k in ("job", "service", "container", "endpoint", "app") if (v := known.get(k, "")) and is_exporter(v))
+    return tuple(
+        v for k in ("job", "service", "container", "endpoint", "app") if (v := known.get(k, "")) and is_exporter(v)
+    )
 
 
 def _pod(known: Mapping[str, str], workload: str, text: str, name: str) -> tuple[str, str]:
@@ -230,7 +311,10 @@ def _prose(text: str, lines: Sequence[str]) -> Subject:
         for match in _POD_ALONE.finditer(text):
             if pod_owner(match["name"]) or re.search(r"-\d{1,3}$", match["name"]):
                 pods[match["name"]] = ""
-    node = next((m["name"] for m in _NODE_ALONE.finditer(text) if m["name"] not in _STOP and re.search(r"[\d.-]", m["name"])), "")
+    node = next(
+        (m["name"] for m in _NODE_ALONE.finditer(text) if m["name"] not in _STOP and re.search(r"[\d.-]", m["name"])),
+        "",
+    )
     cluster = _CLUSTER.search(text)
     return Subject(
         namespace=next(iter(spaces)) if len(spaces) == 1 else "",
@@ -266,7 +350,10 @@ def _emphasised(
 
 def _pod_of_values(values: Sequence[str], name: str) -> str:
     """The one bare value that can only be a pod, unless the rule is about something else than pods."""
-    if re.search(r"(?i)deployment|statefulset|daemonset|replicas|hpa|autoscaler|job|node|persistentvolume|quota|kubelet|target|namespace", name) and not _POD_RULE.search(name):
+    if re.search(
+        r"(?i)deployment|statefulset|daemonset|replicas|hpa|autoscaler|job|node|persistentvolume|quota|kubelet|target|namespace",
+        name,
+    ) and not _POD_RULE.search(name):
         return ""
     found = {v for v in values if pod_owner(v) and not is_exporter(v)}
     return found.pop() if len(found) == 1 else ""

@@ -9,24 +9,33 @@ import unicodedata
 
 from bot.alerts.model import Level, Status
 
+
+def listed(text: str) -> frozenset[str]:
+    """The words of ``text``, as a set."""
+    return frozenset(text.split())
+
+
 _LEVELS: dict[Level, str] = {
     "critical": """critical crit error err high urgent emergency emerg severe fatal disaster blocker alarm alert panic page major
-        p0 p1 sev0 sev1 s0 s1 kritisch critique crítico crítica critico critica kritiek kritisk krytyczny kritický критический критично
-        критичный авария высокий 严重 紧急 致命 危急 嚴重 緊急 重大 クリティカル 심각 치명적 위험 kritik dringend urgente grave schwerwiegend hoch élevée alta""",
+        p0 p1 sev0 sev1 s0 s1 kritisch critique crítico crítica critico critica kritiek kritisk krytyczny kritický критический критическая критическое критично
+        критичный критичная авария высокий высокая 严重 紧急 致命 危急 嚴重 緊急 重大 クリティカル 심각 치명적 위험 kritik dringend urgente grave schwerwiegend hoch élevée alta""",
     "warning": """warning warn medium moderate minor average ticket p2 sev2 s2 warnung avertissement advertencia aviso avviso avvertimento
-        atención waarschuwing varning advarsel ostrzeżenie предупреждение внимание средний 警告 一般 次要 注意 경고 uyarı mittel
+        atención waarschuwing varning advarsel ostrzeżenie предупреждение внимание средний средняя 警告 一般 次要 注意 경고 uyarı mittel
         moyenne media média""",
     "info": """info information informational notice low none ok normal debug p3 p4 p5 sev3 sev4 sev5 s3 s4 hinweis
-        informations información informativo informazione informatie инфо информация низкий 信息 提示 通知 資訊 情報 정보 bilgi niedrig
+        informations información informativo informazione informatie инфо информация низкий низкая 信息 提示 通知 資訊 情報 정보 bilgi niedrig
         faible baja baixa bassa""",
 }
 _FIRING = """firing fired alerting triggered triggering re-triggered retriggered problem alarm alert open opened active activated breached
     critical down unhealthy failing ausgelöst aktiv problème déclenchée déclenché alerte disparada disparado activa alerta ativo attivo
-    сработал сработало проблема тревога 触发 告警 报警 告警中 触发中 異常 异常 障害 発生 発報 발생 경보 no_data nodata"""
+    сработал сработало проблема тревога 触发 告警 报警 告警中 触发中 異常 异常 障害 発生 発報 발생 경보 no_data nodata
+    alert_firing alert_triggered alert_fired alert_opened new_alert incident_opened incident_triggered incident_created incident_started
+    new_incident monitor_triggered monitor_is_down monitor_alert"""
 _RESOLVED = """resolved recovered recovery ok closed cleared inactive deactivated healthy up normal restored back_to_normal
     behoben erholt aufgelöst gelöst resuelto resuelta recuperado recuperada résolu résolue rétabli rétablie resolvido resolvida normalizado
     risolto risolta opgelost rozwiązany решено решён восстановлено восстановлен устранено 已恢复 恢复 已解决 解决 恢復 已恢復
-    解除 復旧 回復 해결 복구 çözüldü"""
+    解除 復旧 回復 해결 복구 çözüldü
+    alert_resolved alert_recovered alert_closed incident_resolved incident_closed problem_resolved monitor_recovered monitor_is_up"""
 
 SEVERITIES: dict[str, Level] = {word: level for level, words in _LEVELS.items() for word in words.split()}
 STATUSES: dict[str, Status] = {
@@ -38,7 +47,7 @@ STATUSES: dict[str, Status] = {
 PLAIN_SEVERITIES = ("critical", "warning", "info", "none", "error", "page", "fatal", "ticket")
 
 _FIELDS = {
-    "name": """alert|alert name|alertname|alert rule|rule|rule name|rulename|monitor|monitor name|check|trigger|alarm|alarm name|problem
+    "name": """alert|alert name|alertname|alert rule|rule|rule name|rulename|monitor|monitor name|check|trigger|alarm|alarm name|problem|problem name
         |event name|alarmname|名称|告警名称|报警名称|告警规则|规则名称|告警|アラート|アラート名|알림|경고 이름|alarmname|warnungsname|regel|alerte
         |nom de l'alerte|règle|alerta|nombre|nombre de la alerta|nome do alerta|regla|regra|тревога|название|имя|правило|оповещение""",
     "status": """status|state|alert status|alert state|current state|condition|monitor condition|zustand|état|etat|statut|estado|stato|статус
@@ -71,8 +80,32 @@ FIELDS: dict[str, str] = {
     " ".join(alias.split()): field for field, aliases in _FIELDS.items() for alias in aliases.split("|")
 }
 LINK_FIELDS = frozenset(
-    """runbook runbook_url runbook url graph dashboard dashboard_url panel silence source generatorurl generator url link links view
-    relatedlogs relatedtraces related_logs related_traces prometheus alertmanager logs traces""".split()
+    [
+        "runbook",
+        "runbook_url",
+        "runbook",
+        "url",
+        "graph",
+        "dashboard",
+        "dashboard_url",
+        "panel",
+        "silence",
+        "source",
+        "generatorurl",
+        "generator",
+        "url",
+        "link",
+        "links",
+        "view",
+        "relatedlogs",
+        "relatedtraces",
+        "related_logs",
+        "related_traces",
+        "prometheus",
+        "alertmanager",
+        "logs",
+        "traces",
+    ]
 ) | {"runbook url", "related logs", "related traces", "dashboard url"}
 VALUE_FIELDS = frozenset(
     {"value", "current value", "values", "metric value", "threshold", "wert", "valeur", "valor", "значение", "当前值"}

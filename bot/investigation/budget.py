@@ -56,7 +56,10 @@ class Budget:
     def of(cls, settings: ModelSettings, block: "playbook.Budget | None" = None) -> "Budget":
         """The stricter of the installation's and the playbook's limits."""
         own = block or playbook.Budget(
-            tokens=settings.max_tokens, tool_calls=settings.max_calls, seconds=settings.max_seconds, usd=settings.max_usd
+            tokens=settings.max_tokens,
+            tool_calls=settings.max_calls,
+            seconds=settings.max_seconds,
+            usd=settings.max_usd,
         )
         return cls(
             model_calls=settings.max_calls,

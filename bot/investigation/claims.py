@@ -50,9 +50,7 @@ class GroundedClaim(Frozen):
     reason: str = ""
 
     def cited(self) -> Cited:
-        return Cited(
-            text=self.text, evidence=self.evidence, verified=self.verified, tainted=self.tainted, by="model"
-        )
+        return Cited(text=self.text, evidence=self.evidence, verified=self.verified, tainted=self.tainted, by="model")
 
 
 class GroundedCause(Frozen):

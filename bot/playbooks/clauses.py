@@ -54,12 +54,14 @@ def fit(playbook: Playbook, facts: Facts) -> Fit:
         elif not outcome.score:
             reasons.append(outcome.said)
     if best.score:
-        for clause in playbook.exclude:
-            outcome = _clause(clause, facts)
-            if outcome.score:
-                return Fit(0, f"excluded: {outcome.said}")
-        return best
+        why = excluded(playbook, facts)
+        return Fit(0, f"excluded: {why}") if why else best
     return Fit(0, reasons[0] if reasons else "has no match clause")
+
+
+def excluded(playbook: Playbook, facts: Facts) -> str:
+    """Why an ``exclude`` clause keeps ``playbook`` away from this alert; "" when none does."""
+    return next((outcome.said for clause in playbook.exclude if (outcome := _clause(clause, facts)).score), "")
 
 
 def exact_names(playbook: Playbook) -> tuple[str, ...] | None:

@@ -133,7 +133,7 @@ def _answer(evidence: EvidenceLike) -> Any:
 
 def _step_view(result: StepResult) -> dict[str, Any]:
     view: dict[str, Any] = {"ok": result.ok, "status": result.status, "error": result.error}
-    if not result.evidence:
+    if not result.evidence and not (result.each and result.ok):
         return view  # nothing to see: any other field is a missing value, which is what it should be
     if result.each:
         view["items"] = [

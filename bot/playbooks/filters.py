@@ -5,7 +5,7 @@ Python attributes (``attr``) or draws random values. What remains is bounded by 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -17,6 +17,7 @@ from jinja2 import Undefined
 from jinja2.filters import FILTERS
 from jinja2.tests import TESTS
 
+from bot.patterns import PatternError, Patterns
 from bot.playbooks.errors import ExpressionError, MissingValue
 
 MAX_TEXT: Final = 200_000
@@ -179,6 +180,12 @@ def tail(value: Any) -> str:
     return _text(value, "tail").rsplit("/", 1)[-1]
 
 
+def namespace(value: Any) -> str:
+    """The namespace in an object's path of three parts: ``Deployment/shop/checkout`` gives ``shop``; "" for every other text."""
+    parts = _text(value, "namespace").split("/")
+    return parts[1] if len(parts) == 3 else ""
+
+
 def part(value: Any, index: int) -> str:
     """One part of an object's path, from zero: ``Deployment/shop/checkout`` | part(1) gives ``shop``; "" past the end."""
     parts = _text(value, "part").split("/")
@@ -225,6 +232,38 @@ def split(value: Any, by: str = "/") -> list[str]:
     return _text(value, "split").split(by)
 
 
+def union(value: Any, *others: Any) -> list[Any]:
+    """The items of all lists in order, each once. Lists only; at most 1000 items."""
+    merged: list[Any] = []
+    for items in (value, *others):
+        if isinstance(items, Undefined):
+            str(items)
+        for item in items if isinstance(items, list | tuple | Iterator) else _no_list(items):
+            if item not in merged and len(merged) < 1_000:
+                merged.append(item)
+    return merged
+
+
+def _no_list(value: Any) -> list[Any]:
+    raise ExpressionError(f"union needs lists, got {type(value).__name__}")
+
+
+def has_signal(value: Any, *patterns: str) -> bool:
+    """Whether a list of signals holds one whose code matches a pattern (exact, ``a*``, ``/re2/``)."""
+    if isinstance(value, Undefined):
+        str(value)
+    try:
+        wanted = compiled_patterns(patterns)
+    except PatternError as problem:
+        raise ExpressionError(str(problem)) from None
+    return any(wanted.matches(str(s["code"])) for s in value if isinstance(s, Mapping) and "code" in s)
+
+
+@lru_cache(maxsize=512)
+def compiled_patterns(patterns: tuple[str, ...]) -> Patterns:
+    return Patterns.compile(patterns)
+
+
 _JINJA_FILTERS: Mapping[str, Any] = FILTERS
 _JINJA_TESTS: Mapping[str, Any] = TESTS
 _OWN: dict[str, Callable[..., Any]] = {
@@ -243,11 +282,14 @@ _OWN: dict[str, Callable[..., Any]] = {
     "size": size,
     "tail": tail,
     "part": part,
+    "namespace": namespace,
     "kind_name": kind_name,
     "jp": jp,
     "replace": replace,
     "tojson": tojson,
     "split": split,
+    "union": union,
+    "has_signal": has_signal,
 }
 FILTERS_ALLOWED: Final[dict[str, Callable[..., Any]]] = {
     **{name: _JINJA_FILTERS[name] for name in _KEPT_FILTERS},

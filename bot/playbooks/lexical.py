@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from bot.playbooks.model import Playbook
 
-MIN_SCORE = 0.30
-MIN_MARGIN = 0.08
+MIN_SCORE = 0.42
+MIN_MARGIN = 0.10
 _MAX_CHARS = 600
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 # fmt: off

@@ -31,6 +31,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """One fragment and where it came from."""
+
+    fragment: Fragment
+    file: Path
+    document: Document
+
+
+@dataclass(frozen=True)
 class Library:
     """All playbooks that can be used, by id, and everything that is wrong with the folders. Immutable: `reload` gives a new one."""
 
@@ -38,6 +47,7 @@ class Library:
     problems: tuple[Problem, ...] = ()
     folders: tuple[Path, ...] = ()
     entries: Mapping[str, Entry] = field(default_factory=dict, repr=False)
+    shared: Mapping[str, Shared] = field(default_factory=dict, repr=False)
 
     @property
     def default(self) -> Playbook | None:
@@ -95,7 +105,10 @@ def load_library(folders: Sequence[Path] = (), *, shipped: bool = True, last: Li
         entries.pop(name, None)  # keep the folders' order
         entries[name] = entry
     playbooks = {name: entry.playbook for name, entry in entries.items()}
-    return Library(MappingProxyType(playbooks), tuple(problems), chosen, MappingProxyType(entries))
+    shared = {name: s for name, s in fragments.items() if any(name in p.use for p in playbooks.values())}
+    return Library(
+        MappingProxyType(playbooks), tuple(problems), chosen, MappingProxyType(entries), MappingProxyType(shared)
+    )
 
 
 def _files(folder: Path, problems: list[Problem]) -> Iterable[Path]:
@@ -125,8 +138,8 @@ def _text(file: Path, problems: list[Problem]) -> bytes | None:
         return None
 
 
-def _fragments(files: Iterable[tuple[Path, Path]], problems: list[Problem]) -> dict[str, Fragment]:
-    fragments: dict[str, Fragment] = {}
+def _fragments(files: Iterable[tuple[Path, Path]], problems: list[Problem]) -> dict[str, Shared]:
+    fragments: dict[str, Shared] = {}
     for folder, file in files:
         if SHARED not in file.relative_to(folder).parts or (text := _text(file, problems)) is None:
             continue
@@ -134,12 +147,12 @@ def _fragments(files: Iterable[tuple[Path, Path]], problems: list[Problem]) -> d
         if fragment and document:
             found = [at(document, path, why, str(file), "") for path, why in check_fragment(fragment)]
             if not found:
-                fragments[fragment.id] = fragment
+                fragments[fragment.id] = Shared(fragment, file, document)
         problems.extend(found)
     return fragments
 
 
-def _entry(folder: Path, file: Path, fragments: Mapping[str, Fragment], problems: list[Problem]) -> Entry | None:
+def _entry(folder: Path, file: Path, fragments: Mapping[str, Shared], problems: list[Problem]) -> Entry | None:
     text = _text(file, problems)
     if text is None:
         return None
@@ -157,14 +170,14 @@ def _entry(folder: Path, file: Path, fragments: Mapping[str, Fragment], problems
     return Entry(merged(playbook, fragments), file, folder, document)
 
 
-def merged(playbook: Playbook, fragments: Mapping[str, Fragment]) -> Playbook:
+def merged(playbook: Playbook, fragments: Mapping[str, Shared]) -> Playbook:
     """``playbook`` with the findings and next steps of the fragments it uses; its own findings come first and win by id."""
     findings = {rule.id: rule for rule in playbook.findings}
     after = list(playbook.next_steps)
     for name in playbook.use:
-        for rule in fragments[name].findings:
+        for rule in fragments[name].fragment.findings:
             findings.setdefault(rule.id, rule)
-        after += [text for text in fragments[name].next_steps if text not in after]
+        after += [text for text in fragments[name].fragment.next_steps if text not in after]
     return playbook.model_copy(update={"findings": tuple(findings.values()), "next_steps": tuple(after)})
 
 

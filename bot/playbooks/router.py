@@ -12,11 +12,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from bot.alerts.model import Alert
-from bot.playbooks.clauses import Facts, Fit, exact_names, fit
+from bot.playbooks.clauses import Facts, Fit, exact_names, excluded, fit
 from bot.playbooks.lexical import Lexicon
 from bot.playbooks.loader import Library
 from bot.playbooks.model import Playbook
 from bot.playbooks.problem import did_you_mean
+from bot.playbooks.rows import BadAlert, alert_of
 
 Stage = Literal["pin", "clause", "alias", "lexical", "default"]
 PIN = "playbook"
@@ -100,11 +101,12 @@ class Router:
             return Choice(
                 playbook, "clause", best.said, float(best.score), tuple(n for n in notes if n[0] != playbook.id)
             )
-        if found := self._alias(alert):
+        found = self._alias(alert)
+        if found and not excluded(found[0], facts):
             playbook, why = found
             return Choice(playbook, "alias", why, 0.0, tuple(notes))
         match = self._lexicon.closest(f"{alert.name} {alert.summary}")
-        if match is not None and match.clear:
+        if match is not None and match.clear and not excluded(match.playbook, facts):
             because = f"its words are closest ({match.score:.2f}, the next {match.second:.2f})"
             return Choice(match.playbook, "lexical", because, match.score, tuple(notes))
         if match is not None and match.score > 0:
@@ -149,36 +151,18 @@ def _last_part(url: str) -> str:
         return ""
 
 
-class BadLine(Exception):
-    """A line of `route_line` that is no alert; the message names the field."""
-
-
-_TEXTS = ("name", "summary", "description", "expr", "source")
-_LEVELS = {
-    "critical": "critical",
-    "page": "critical",
-    "error": "critical",
-    "warning": "warning",
-    "info": "info",
-    "none": "info",
-}
-
-
 def route_line(router: Router, line: str) -> dict[str, Any]:
     """One line of ``rca route --jsonl`` in, one answer out; never raises on a bad line.
 
-    Reads ``name``, ``severity``, ``summary``, ``description``, ``expr``, ``source``, ``labels`` and ``annotations``; gives ``playbook``, ``family``,
-    ``stage``, ``because`` and ``score``, or ``{"error": ...}``.
+    Reads what `alert_of` reads; gives ``playbook``, ``family``, ``stage``, ``because`` and ``score``, or ``{"error": ...}``.
     """
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as problem:
         return {"error": f"not JSON: {problem}"}
-    if not isinstance(row, dict):
-        return {"error": f"an alert is a JSON object, this is {type(row).__name__}"}
     try:
-        alert = _alert(row)
-    except BadLine as problem:
+        alert = alert_of(row)
+    except BadAlert as problem:
         return {"error": str(problem)}
     choice = router.choose(alert)
     return {
@@ -188,24 +172,3 @@ def route_line(router: Router, line: str) -> dict[str, Any]:
         "because": choice.because,
         "score": round(choice.score, 3),
     }
-
-
-def _alert(row: dict[str, Any]) -> Alert:
-    """The row as an `Alert`. Raises `BadLine` naming the field that is wrong."""
-    if not any(row.get(k) for k in ("name", "summary", "description")):
-        raise BadLine("the line has neither name, summary nor description")
-    texts: dict[str, str] = {}
-    for key in _TEXTS:
-        value = row.get(key)
-        if value is not None and not isinstance(value, str):
-            raise BadLine(f"{key} must be text, got {type(value).__name__}")
-        texts[key] = value or ""
-    maps: dict[str, dict[str, str]] = {}
-    for key in ("labels", "annotations"):
-        value = row.get(key) or {}
-        if not isinstance(value, dict):
-            raise BadLine(f"{key} must be an object, got {type(value).__name__}")
-        maps[key] = {str(k): str(v) for k, v in value.items()}
-    level = str(row.get("severity") or "").lower()
-    texts["source"] = texts["source"] or "jsonl"
-    return Alert.model_validate({**texts, **maps, "severity": _LEVELS.get(level), "severity_word": level})

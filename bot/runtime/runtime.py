@@ -144,7 +144,8 @@ class Runtime:
             return  # one line, and the workflow says it
         await self.thread.opened(work, row.id)
         busy = len(self._investigations.under_way) >= self.limits.parallel_investigations
-        if work.kind == "alert" and busy and row.id not in self._investigations.under_way:
+        now = await self.store.get(row.id) if work.kind == "alert" and busy else None
+        if now is not None and now.state == "queued":
             waiting = Progress(
                 investigation=row.id,
                 stage="accepted",

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import re2
 from mcp.types import CallToolResult, TextContent
-from mcp_servers.common.shrink import shrink
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.settings import ServerSettings
@@ -18,6 +17,7 @@ from bot.tools.failures import from_result
 from bot.tools.inventory import ToolInfo
 from mcp_servers.common.envelope import ErrorInfo, Ref, Signal, Window, compact
 from mcp_servers.common.redaction import redact, redact_tree
+from mcp_servers.common.shrink import shrink
 from mcp_servers.common.signals import CATALOGUE
 from mcp_servers.common.untrusted import cut, sanitise, sanitise_tree
 

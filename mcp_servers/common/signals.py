@@ -111,6 +111,9 @@ CATALOGUE: dict[str, Entry] = {
     "svc.selector_mismatch": Entry("critical", "the Service selects no pod"),
     "svc.port_mismatch": Entry("critical", "the Service's targetPort is not what its pods serve"),
     "svc.protocol_mismatch": Entry("critical", "the Service's protocol is not the container's"),
+    "svc.address_wrong": Entry(
+        "critical", "a workload is configured with the address of a Service or port that does not exist"
+    ),
     "svc.missing": Entry("critical", "a Service that others call does not exist"),
     "svc.single_replica": Entry("info", "one replica only"),
     "svc.zone_skew": Entry("info", "endpoints crowd in one zone"),

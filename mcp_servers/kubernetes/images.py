@@ -5,10 +5,10 @@ repository that is refused is often reported as one that "does not exist or may 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mcp_servers.kubernetes.objects import Container, Json, event_time, rows, text
+from mcp_servers.kubernetes.objects import Container, Json, containers, event_time, rows, text
 
 WAITING = frozenset(
     {
@@ -103,8 +103,25 @@ def registry_of(image: str) -> str:
     return head if slash and ("." in head or ":" in head or head == "localhost") else "docker.io"
 
 
-def judge(pod: Any, container: Container, events: Sequence[Json]) -> tuple[str, str]:
-    """(reason, one sentence) for a container whose image does not come. ``events`` are the pod's own."""
+def repository_of(image: str) -> str:
+    """The image without tag and digest."""
+    head, slash, last = image.partition("@")[0].rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
+def running_images(pods: Iterable[Json]) -> frozenset[str]:
+    """The images that nodes did pull for ``pods``: those of containers that have an image id."""
+    return frozenset(text(c.spec, "image") for pod in pods for c in containers(pod) if text(c.status, "imageID"))
+
+
+def judge(
+    pod: Any, container: Container, events: Sequence[Json], running: frozenset[str] = frozenset()
+) -> tuple[str, str]:
+    """(reason, one sentence) for a container whose image does not come.
+
+    ``events`` are the pod's own; ``running`` the images that other pods of the namespace run: where another tag of the same repository came
+    through, the credentials suffice and a refusal speaks of the tag.
+    """
     image = text(container.spec, "image")
     told = [text(container.state[1], "message"), container.reason]
     missing = ""
@@ -122,6 +139,9 @@ def judge(pod: Any, container: Container, events: Sequence[Json]) -> tuple[str, 
     reason = next((k for k in kinds if k != "unknown"), "unknown")
     words = next((t for t, k in zip([t for t in told if t], kinds, strict=True) if k == reason), "")
     shown = f"image {image} of container {container.name}"
+    other = next((i for i in sorted(running) if i != image and repository_of(i) == repository_of(image)), "")
+    if reason == "unauthorized" and other and not missing:
+        return "not_found", f"{shown} is refused while {other} of the same repository runs here: the tag does not exist"
     match reason:
         case "not_found":
             return reason, f"{shown} does not exist in {registry_of(image)}"
@@ -130,7 +150,8 @@ def judge(pod: Any, container: Container, events: Sequence[Json]) -> tuple[str, 
                 return reason, f"{registry_of(image)} refuses {shown}, and the pull secret {missing} cannot be read"
             names = ", ".join(text(s, "name") for s in rows(pod, "spec", "imagePullSecrets"))
             with_what = f"with the pull secret {names}" if names else "and the pod has no imagePullSecrets"
-            return reason, f"{registry_of(image)} refuses {shown} {with_what}"
+            either = "; the repository may also not exist" if "does not exist or may require" in words else ""
+            return reason, f"{registry_of(image)} refuses {shown} {with_what}{either}"
         case "registry_unreachable":
             why = "its name does not resolve" if "no such host" in words else "it does not answer"
             return reason, f"{shown} cannot be pulled: the registry {registry_of(image)} is out of reach ({why})"

@@ -40,6 +40,10 @@ class Reading:
             self.partial.append(Partial(part=kind, code="TOO_LARGE", message=listing.note))
         return listing.items
 
+    def or_none(self, kind: str, items: list[Json]) -> list[Json] | None:
+        """``items``, or ``None`` where the kind could not be read: an empty list would claim that there are none."""
+        return None if kind in self.missing else items
+
     def _lost(self, kind: str, failure: ToolFailure) -> None:
         info = failure.info
         self.missing[kind] = info.missing_permission or info.message

@@ -12,7 +12,6 @@ from typing import Any
 from mcp_servers.kubernetes.objects import Json, branch, data_keys, namespace, rows, text
 
 _MISSING = re.compile(r"\b(configmap|secret)s? \"([^\"]{1,253})\" not found", re.IGNORECASE)
-_MISSING_OBJECT = re.compile(r"object \"([^\"/]{1,63})\"/\"([^\"]{1,253})\" not registered")
 _KEY = re.compile(r"couldn't find key ([^\s]{1,253}) in (ConfigMap|Secret) ([^\s/]{1,63})/([^\s,;]{1,253})")
 _KEY_VOLUME = re.compile(r"(configmap|secret) references non-existent (?:config|secret) key: ([^\s,;]{1,253})")
 
@@ -77,8 +76,6 @@ def missing_by_message(message: str) -> tuple[str, str]:
     if match := _KEY_VOLUME.search(message):
         kind = "ConfigMap" if match[1] == "configmap" else "Secret"
         return "key_missing", f"a {kind} volume names the key {match[2]}, which does not exist"
-    if match := _MISSING_OBJECT.search(message):
-        return "configmap_missing", f"{match[1]}/{match[2]} is not there"
     return "", ""
 
 

@@ -1,8 +1,9 @@
 """Why no node takes a pod: the scheduler's message, checked against the nodes as they are.
 
-The message counts nodes by the first filter that refused each. Filters run in a fixed order (cordon, taint, selector and affinity, ports,
-resources, volumes, pod affinity), so a node that fails a late one was fit so far: the latest refusal names the shortest way out. Where nodes
-are known, they decide between what the message merges ("node affinity/selector") and what it cannot see (the only fitting node is cordoned).
+The message counts nodes by the first filter that refused each. Filters run in a fixed order (cordon, taint, selector and affinity,
+ports, resources, volumes, pod affinity), so a node that fails a late one was fit so far: the latest refusal names the shortest way out.
+Where nodes are known, they decide between what the message merges ("node affinity/selector") and what it cannot see (the only fitting
+node is cordoned).
 """
 
 import re
@@ -100,7 +101,7 @@ def explain(pod: Any, message: str, nodes: Sequence[Json] | None) -> list[Verdic
     ``message`` is the PodScheduled condition's or the FailedScheduling event's; ``nodes`` the cluster's nodes, ``None`` when unknown.
     """
     said = refusals(message)
-    if nodes and (verdict := _by_nodes(pod, nodes, said)):
+    if nodes and (verdict := _by_nodes(pod, nodes)):
         return [verdict]
     late = sorted(said, key=lambda r: (_ORDER.index(r.reason), r.nodes), reverse=True)
     if not late:
@@ -130,7 +131,7 @@ _DETAILS = {
 }
 
 
-def _by_nodes(pod: Any, nodes: Sequence[Json], said: Sequence[Refusal]) -> Verdict | None:
+def _by_nodes(pod: Any, nodes: Sequence[Json]) -> Verdict | None:
     """What the nodes themselves tell about placement; ``None`` where placement is not the obstacle."""
     placed = [n for n in nodes if selected(pod, n) and affine(pod, n)]
     if not placed:
@@ -153,9 +154,6 @@ def _by_nodes(pod: Any, nodes: Sequence[Json], said: Sequence[Refusal]) -> Verdi
         shown = "; ".join(sorted({f"{taint_text(t)}" for _, taints in rest for t in taints}))[:120]
         names = ", ".join(name(n) for n, _ in rest[:3])
         return Verdict("taint", f"the pod does not tolerate the taint {shown} of {names}")
-    if said and all(r.reason in ("cordoned", "taint", "node_affinity") for r in said):
-        # The scheduler refused by placement, yet by the nodes as they are now one would fit: they have changed since.
-        return None
     return None
 
 

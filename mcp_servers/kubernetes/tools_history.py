@@ -17,13 +17,14 @@ from mcp_servers.kubernetes.naming import the_one
 from mcp_servers.kubernetes.quantities import parse_time, seconds_since, span
 from mcp_servers.kubernetes.reading import Reading
 from mcp_servers.kubernetes.revisions import Revision
+from mcp_servers.kubernetes.workload_state import rollout_status
 
 Json = dict[str, Any]
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 SIGNALS = ("change.rollback_seen", "deploy.paused", "deploy.rollout_in_progress")
 DESCRIPTION = (
-    "Revisions of a Deployment (StatefulSet, DaemonSet) that the cluster still keeps, newest first: images, when each was rolled out, by whom, "
-    "what it changed against the one before (image, env names and sources, resources, probes, config references), and roll-backs."
+    "Revisions of a Deployment (StatefulSet, DaemonSet) that the cluster still keeps, newest first: images, when and by whom rolled out, "
+    "what each changed against the one before (image, env names and sources, resources, probes, config references), roll-backs."
 )
 
 
@@ -40,35 +41,6 @@ async def find_workload(reading: Reading, name: str, namespace: str, kinds: tupl
     """The workload of that name, whatever its kind. Raises `ToolFailure` with close names."""
     found = [item for part in await reading.all(*((kind, namespace) for kind in kinds)) for item in part]
     return the_one(name, " or ".join(kinds) if len(kinds) < 4 else "workload", found, namespace)
-
-
-def rollout_status(workload: Json) -> str:
-    """One line about the newest rollout, as ``kubectl rollout status`` would judge it."""
-    kind, name = o.text(workload, "kind"), o.name(workload)
-    if kind == "DaemonSet":
-        wanted, done = (
-            o.number(workload, "status", "desiredNumberScheduled") or 0,
-            o.number(workload, "status", "updatedNumberScheduled") or 0,
-        )
-        ready = o.number(workload, "status", "numberAvailable") or 0
-    else:
-        wanted, done = o.number(workload, "spec", "replicas"), o.number(workload, "status", "updatedReplicas") or 0
-        wanted = 1 if wanted is None else wanted
-        ready = o.number(workload, "status", "availableReplicas")
-        ready = (o.number(workload, "status", "readyReplicas") or 0) if ready is None else ready
-    if wanted == 0:
-        return f"{name} is scaled to zero"
-    if o.branch(workload, "spec").get("paused") is True:
-        return f"the rollout of {name} is paused: {done} of {wanted} updated"
-    progressing = o.conditions(workload).get("Progressing", {})
-    if o.text(progressing, "reason") == "ProgressDeadlineExceeded":
-        return f"the rollout of {name} is stuck: {done} of {wanted} updated, {ready} available, deadline exceeded"
-    behind = (o.number(workload, "metadata", "generation") or 0) > (
-        o.number(workload, "status", "observedGeneration") or 0
-    )
-    if behind or done < wanted or ready < wanted:
-        return f"{name}: {done} of {wanted} updated, {ready} available"
-    return f"{name} is fully rolled out: {ready} of {wanted} available"
 
 
 def tools(context: Context) -> list[Tool]:

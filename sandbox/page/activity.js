@@ -11,8 +11,9 @@ function stamp(at) {
   return `${time.toTimeString().slice(0, 8)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
 }
 
+// A line is "→ method ok · 3 ms" for a call of the bot, "← envelope · ack 4 ms" for a delivery, "✗ …" for one that was given up.
 function row({ at, line }) {
-  const bad = /\b(?:error|ratelimited|429|invalid_\w+|timed? ?out|failed)\b/i.test(line);
+  const bad = /^✗|^→ \S+ (?!ok\b)[a-z_]+ · /.test(line);
   return h("div", { class: `wire-row${bad ? " is-bad" : ""}` }, h("span", { class: "wire-at" }, stamp(at)), h("span", { class: "wire-text" }, line));
 }
 

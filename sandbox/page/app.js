@@ -53,11 +53,17 @@ function room(inThread) {
 }
 
 const people = () => [...state.directory.users.values()].filter((user) => !user.is_bot).map((user) => [user.name, state.directory.user(user.id)]);
-const say = (place, text) => post("/ui/say", { ...place, text });
-const channelComposer = new Composer({ inThread: false, people, notify: notice, send: (text) => say({ channel }, text) });
-const threadComposer = new Composer({ inThread: true, people, notify: notice, send: (text) => say({ channel: thread.channel, thread_ts: thread.ts }, text) });
+async function say(place, text, view) {
+  await post("/ui/say", { ...place, text });
+  view.toEnd();
+}
+const channelComposer = new Composer({ inThread: false, people, notify: notice, send: (text) => say({ channel }, text, channelView) });
+const threadComposer = new Composer({ inThread: true, people, notify: notice, send: (text) => say({ channel: thread.channel, thread_ts: thread.ts }, text, threadView) });
 const channelView = new ChannelView(room(false), channelComposer);
-const threadView = new ThreadView(room(true), threadComposer, () => openThread(channel, null));
+const threadView = new ThreadView(room(true), threadComposer, {
+  close: () => openThread(channel, null),
+  stop: () => tell("/ui/stop", { channel: thread.channel, thread_ts: thread.ts }, "The bot was not stopped."),
+});
 const wire = new Wire();
 const rail = new Rail({
   open: (id) => openChannel(id),
@@ -73,7 +79,10 @@ const modal = new Modal(state, {
   confirm: (spec) => confirmDialog(spec, state.directory),
   act: (payload) => tell("/ui/action", payload, "The click did not reach the bot."),
   submit: (id, values) => post("/ui/view_submit", { view_id: id, values }),
-  close: (id) => state.closeView(id),
+  close: async (id) => {
+    state.closeView(id);
+    await tell("/ui/view_close", { view_id: id }, "The bot did not hear that the form was closed.");
+  },
 });
 
 const link = h("span", { class: "link-state" });
@@ -104,10 +113,10 @@ function draw() {
 
 function render() {
   const name = state.directory.channel(channel);
-  document.title = name ? `#${name} · ${state.team.name ?? "workspace"}` : "Workspace";
+  document.title = name ? `${state.directory.place(channel)} · ${state.team.name ?? "workspace"}` : "Workspace";
   document.body.classList.toggle("is-offline", state.loaded && !state.connected);
   link.textContent = state.connected || !state.loaded ? `${state.team.name ?? "Workspace"} · local workspace on ${location.host}` : "Connection lost. Trying again.";
-  channelComposer.label(`Message #${name}`);
+  channelComposer.label(`Message ${state.directory.place(channel)}`);
   threadComposer.label("Reply");
   rail.draw(state, channel, unread);
   if (channel) {
@@ -121,11 +130,18 @@ function render() {
   modal.draw();
 }
 
+/** The message that a permalink (/archives/C…/p1763800000000100?thread_ts=…) points at, or null. */
+function permalink() {
+  const match = /^\/archives\/([A-Z0-9]+)\/p(\d{10})(\d{6})$/.exec(location.pathname);
+  const where = match && state.message(match[1], `${match[2]}.${match[3]}`);
+  return where ? { channel: match[1], ts: where.thread_ts ?? where.ts } : null;
+}
+
 /** A thread that gets its first reply opens by itself, unless somebody is writing in another one. */
 function watch({ kind, fresh, message, channel: where }) {
   if (kind === "load") {
     if (!state.directory.channels.has(channel)) {
-      const newest = state.newestThread();
+      const newest = permalink() ?? state.newestThread();
       channel = newest?.channel ?? state.channels.find((info) => info.name === "alerts")?.id ?? state.channels[0]?.id ?? "";
       if (newest) thread = { channel: newest.channel, ts: newest.ts };
     }

@@ -30,7 +30,7 @@ function text(message, directory) {
 }
 
 function cursor(body) {
-  const places = body.querySelectorAll(".text, .rt-section");
+  const places = body.querySelectorAll(".text, .rt-section, .md-p, .md-list li, .quote");
   (places[places.length - 1] ?? body).append(h("span", { class: "cursor", "aria-label": "still writing" }));
 }
 

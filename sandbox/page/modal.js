@@ -41,6 +41,7 @@ export class Modal {
     this.dialog?.remove();
     document.body.append(dialog);
     dialog.showModal();
+    if (!old) dialog.querySelector(".modal-body :is(input, select, textarea), .modal-foot button:last-child")?.focus({ focusVisible: false });
     dialog.querySelector(".modal-body").scrollTop = scroll;
     Object.assign(this, { dialog, shown: entry });
   }

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { withEmoji } from "./emoji.js";
+import { icon } from "./icons.js";
 import { inline, unescape } from "./inline.js";
 
 const GRAMMAR = { markers: [["*", "b"], ["_", "i"], ["~", "s"]], brackets: false, escapes: false };
@@ -9,9 +10,15 @@ const QUOTE = /^(?:&gt;|>)\s?/;
 const LONG_QUOTE = /^(?:&gt;|>){3}\s?/;
 const BULLET = /^(\s*)([•◦▪‣])\s+/;
 
-/** A fenced block; the wheel of its own scrolls sideways, long lines do not widen the message. */
+/** A fenced block, with a button that copies exactly its text. Long lines wrap, they do not widen the message. */
 export function pre(text) {
-  return h("pre", { class: "pre" }, h("code", {}, text));
+  const copy = h("button", { type: "button", class: "copy", title: "Copy", "aria-label": "Copy" }, icon("copy", 16));
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text);
+    copy.replaceChildren(icon("check", 16));
+    setTimeout(() => copy.replaceChildren(icon("copy", 16)), 1500);
+  });
+  return h("div", { class: "pre-box" }, h("pre", { class: "pre" }, h("code", {}, text)), copy);
 }
 
 function lines(text, directory) {

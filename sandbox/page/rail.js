@@ -13,7 +13,8 @@ export class Rail {
     this.apps = h("div", { class: "rail-list" });
     this.samples = h("div", { class: "rail-list rail-samples" });
     const section = (title, list) => h("section", { class: "rail-section" }, h("h2", { class: "rail-title" }, title), list);
-    this.node = h("nav", { class: "rail", "aria-label": "Workspace" }, this.team, h("div", { class: "rail-scroll" }, section("Channels", this.channels), section("Apps", this.apps), section("Post an alert", this.samples)));
+    this.offer = section("Post an alert", this.samples);
+    this.node = h("nav", { class: "rail", "aria-label": "Workspace" }, this.team, h("div", { class: "rail-scroll" }, section("Channels", this.channels), section("Apps", this.apps), this.offer));
   }
 
   draw(state, current, unread) {
@@ -27,9 +28,18 @@ export class Rail {
     };
     reconcile(this.channels, state.channels.filter((info) => !info.is_im).map(channel));
     const name = state.bot.name ?? "RCA";
-    const app = () => h("div", { class: "rail-item rail-app" }, avatar(name, true, 20), h("span", { class: "rail-name" }, name), h("span", { class: `presence${state.connected ? " is-on" : ""}` }));
-    reconcile(this.apps, [{ key: "bot", parts: [name, state.connected], build: app }]);
+    const direct = state.channels.find((info) => info.is_im && info.user === (state.bot.user_id ?? state.bot.id));
+    const on = Boolean(direct) && direct.id === current;
+    const app = () =>
+      h(
+        direct ? "button" : "div",
+        { type: direct ? "button" : null, class: `rail-item rail-app${on ? " is-on" : ""}`, on: direct ? { click: () => this.open(direct.id) } : {} },
+        avatar(name, true, 20),
+        h("span", { class: "rail-name" }, name),
+      );
+    reconcile(this.apps, [{ key: "bot", parts: [name, direct?.id, on], build: app }]);
     const sample = (one) => ({ key: String(one.id), parts: [one.title, one.sender], build: () => this.sampleNode(one) });
+    this.offer.hidden = !state.samples.length;
     reconcile(this.samples, state.samples.map(sample));
   }
 

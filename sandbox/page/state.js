@@ -18,7 +18,13 @@ class Directory {
   }
 
   channel(id) {
-    return this.channels.get(id)?.name ?? "";
+    const channel = this.channels.get(id);
+    return channel?.is_im ? this.user(channel.user) : (channel?.name ?? "");
+  }
+
+  /** "#alerts", or the other one's name in a direct message. */
+  place(id) {
+    return this.channels.get(id)?.is_im ? this.channel(id) : `#${this.channel(id)}`;
   }
 
   group(id) {

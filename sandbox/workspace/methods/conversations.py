@@ -120,7 +120,7 @@ def _window(messages: list[Message], args: Args) -> list[Message]:
         at = float(message.ts)
         if at < low or (high is not None and at > high):
             continue
-        if not inclusive and (message.ts == oldest or message.ts == latest):
+        if not inclusive and (message.ts in (oldest, latest)):
             continue
         kept.append(message)
     return kept

@@ -91,7 +91,8 @@ async def _share(world: World, files: list[File], targets: list[Channel], data: 
         message = world.post(channel, {**data, "files": [file.shape(world.base_url) for file in files]})
         for share in shares:
             share["at"]["ts"] = message.ts
-    world.feed.send({"type": "files", "files": {file.id: file.shape(world.base_url) for file in files}})
+    for file in files:
+        world.feed.send({"type": "file", "file": file.shape(world.base_url)})
 
 
 @method("files.info", "files:read")

@@ -10,10 +10,28 @@ from sandbox.workspace.world import World
 Json = dict[str, Any]
 Handler = Callable[[World, Args], Json]
 
+# The bot scopes of the app's manifest; a method outside of them answers missing_scope here as it would on a real workspace.
 DEFAULT_SCOPES = frozenset(
-    "app_mentions:read assistant:write channels:history channels:read channels:join chat:write commands files:read files:write "
-    "groups:history groups:read im:history im:read im:write reactions:read reactions:write usergroups:read users:read "
-    "users:read.email team:read".split()
+    {
+        "app_mentions:read",
+        "assistant:write",
+        "channels:history",
+        "channels:read",
+        "chat:write",
+        "commands",
+        "files:read",
+        "files:write",
+        "groups:history",
+        "groups:read",
+        "im:history",
+        "im:read",
+        "im:write",
+        "reactions:read",
+        "reactions:write",
+        "usergroups:read",
+        "users:read",
+        "users:read.email",
+    }
 )
 
 

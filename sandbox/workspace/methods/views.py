@@ -11,7 +11,8 @@ from sandbox.workspace.world import World
 def shown(world: World, view: View) -> Json:
     """Tell the page about an open view; returns the method's answer."""
     shape = view.shape(world.bot)
-    world.feed.send({"type": "view", "view": {"id": view.id, "user": view.user, "view": shape}})
+    kind = "home" if view.data["type"] == "home" else "view"
+    world.feed.send({"type": kind, "view": {"id": view.id, "user": view.user, "view": shape}})
     return {"view": shape}
 
 

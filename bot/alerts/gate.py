@@ -1,0 +1,142 @@
+"""What must start nothing.
+
+An alert channel is full of things that look like alerts: people who quote one, replies, the bot's own cards, notices of deployments,
+digests, dead man's switches. Each check gives its reason in words, for the log and for `rca parse`.
+"""
+
+import re
+from collections.abc import Collection
+
+from bot.alerts.flatten import Message
+from bot.alerts.heading import read_heading
+from bot.alerts.model import Alert, Parsed
+
+_NOISE = frozenset(
+    [
+        "channel_join",
+        "channel_leave",
+        "channel_topic",
+        "channel_purpose",
+        "channel_name",
+        "channel_archive",
+        "channel_unarchive",
+        "group_join",
+        "group_leave",
+        "group_topic",
+        "group_purpose",
+        "group_name",
+        "me_message",
+        "bot_add",
+        "bot_remove",
+        "bot_enable",
+        "bot_disable",
+        "pinned_item",
+        "unpinned_item",
+        "reminder_add",
+        "ekm_access_denied",
+        "channel_posting_permissions",
+        "channel_convert_to_private",
+        "huddle_thread",
+        "reply_broadcast",
+        "thread_broadcast",
+        "sh_room_created",
+        "tombstone",
+        "assistant_app_thread",
+        "file_comment",
+    ]
+)
+_DEPLOY = re.compile(
+    r"(?i)\b(?:deployed|deploying|redeployed|deployment (?:of|to|for|started|succeeded|finished|completed?|done|successful)|rolled out"
+    r"|rolling out|rollout (?:of|to|started|finished|completed?)|rollback (?:of|to|started|finished|completed?)|released? (?:v?\d|to)"
+    r"|promoted to (?:prod|production|staging)|sync status|sync succeeded|synced (?:to|successfully)|merge request|pull request|workflow run"
+    r"|pipelines? (?:#?\d+|passed|failed|succeeded|finished|started)|builds? (?:#?\d+|passed|failed|succeeded|fixed)|changelog"
+    r"|merged (?:by|into|pull)|migration (?:started|finished|completed?)|canary (?:started|finished|promoted))\b"
+    r"|\bdéploiement (?:de|terminé)\b|\bdesplegado\b|发布完成|部署完成|デプロイ完了"
+)
+_DIGEST = re.compile(
+    r"(?i)\b(?:daily|weekly|hourly|nightly|monthly|morning|evening|shift|on-?call)\b[^\n]{0,40}"
+    r"\b(?:digest|summary|report|recap|overview|handover|handoff|review)\b"
+    r"|\b(?:digest|recap|handover|post-?mortem|retrospective)\b|\balerts? (?:in|over|during) the (?:last|past)\b"
+    r"|\b(?:last|past) (?:\d+ ?(?:h|hours?|days?|d)|day|week|month)\b[^\n]{0,40}\balerts?\b"
+    r"|\btop \d* ?alerts\b|\balert (?:summary|statistics|stats|report)\b"
+)
+_REPORT = re.compile(
+    r"(?i)^\W*(?:probable |likely |suspected )?(?:root[ -]cause|rca|investigation|analysis|diagnosis|findings|verdict|hypothesis)\b"
+)
+_UPDATE = re.compile(
+    r"(?i)\b(?:acknowledged|ack(?:'|e)d|snoozed|silence (?:created|expired|expiring|added|removed)|silenced (?:by|until|for)"
+    r"|(?:incident|alert|issue|ticket|problem)[^\n]{0,60} (?:assigned|reassigned|escalated) to|is now on[ -]call|on-?call (?:shift|rotation|now)"
+    r"|maintenance (?:window|started|finished|scheduled)|scheduled maintenance)\b"
+)
+_TOOLS = re.compile(
+    r"(?i)^(?:argo ?cd|argo rollouts|github|gitlab|bitbucket|jenkins|circleci|travis|buildkite|teamcity|jira|linear|confluence|renovate"
+    r"|dependabot|spinnaker|octopus|harness|drone|tekton|flux|fluxcd|google calendar|polly|geekbot|standup|donut|giphy|zoom|slackbot)\b"
+)
+_IDLE = re.compile(
+    r"(?i)^(?:watchdog|dead ?man'?s? ?s(?:witch|nitch)|always ?firing|alertmanager ?heartbeat|heartbeat|info ?inhibitor"
+    r"|prometheusalertmanagere2edeadmanswitch)$"
+)
+
+
+def closed(message: Message, own_bot_ids: Collection[str] = (), own_app_id: str = "") -> str:
+    """Why a message must start nothing, whatever it says: who wrote it and where; "" when nothing speaks against it."""
+    if message.removed:
+        return "the message was deleted"
+    if message.metadata.startswith("rca_") or (message.bot_id and message.bot_id in own_bot_ids):
+        return "the bot's own message"
+    if own_app_id and message.app_id == own_app_id:
+        return "a message of the bot's own app"
+    if message.thread_ts and message.thread_ts != message.ts:
+        return "a reply in a thread"
+    if message.subtype in _NOISE:
+        return f"a notice of the channel ({message.subtype})"
+    if message.user == "USLACKBOT":
+        return "a message of Slackbot"
+    if message.user and not message.is_bot:
+        return "a person wrote it"
+    if message.streaming == "in_progress":
+        return "an unfinished message of another agent"
+    if not message.cards:
+        return "the message has no text"
+    return ""
+
+
+def notice(message: Message) -> str:
+    """Why a bot's message is a notice about something else than trouble; "" when it does not read like one.
+
+    A machine's mark (``[FIRING:1]``) at the very start of the message or of a title overrules all of it: alerts speak of deployments too.
+    """
+    openings = [t for c in message.cards for t in (c.title, c.pretext, c.text.strip("\n").split("\n", 1)[0]) if t][:8]
+    if any(_marked(opening) for opening in openings[:3]):
+        return ""
+    if any(_DIGEST.search(opening[:300]) for opening in openings):
+        return "a digest or a report"
+    if any(_REPORT.search(opening) for opening in openings):
+        return "an analysis of an alert, not an alert"
+    if any(_UPDATE.search(opening[:300]) for opening in openings):
+        return "a note about an alert's handling, not an alert"
+    fields = " ".join(title for c in message.cards for title, _ in c.fields)
+    if _TOOLS.search(message.username) or any(_DEPLOY.search(text[:300]) for text in [*openings, fields]):
+        return "a notice of a deployment or another tool"
+    return ""
+
+
+def _marked(line: str) -> bool:
+    heading = read_heading(line)
+    return heading.bracket in ("firing", "resolved", "alerting") or heading.firing is not None
+
+
+def idle(alert: Alert) -> str:
+    """Why nobody should investigate a firing alert: a dead man's switch, a test; "" when somebody should."""
+    if _IDLE.match(alert.name.strip()):
+        return f"{alert.name} only proves that alerting works"
+    if alert.labels.get("testalert", "").lower() == "true":
+        return "a test notification"
+    return ""
+
+
+def startable(parsed: Parsed) -> tuple[Alert, ...]:
+    """The alerts that an investigation may be started for: firing, of a message that may start one, and worth it."""
+    if not parsed.is_alert:
+        return ()
+    return tuple(a for a in parsed.alerts if a.status == "firing" and not idle(a))

@@ -1,0 +1,53 @@
+"""Grafana: unified alerting (lists of ``label = value`` below ``**Firing**``) and the legacy alerts (``[Alerting] name``).
+
+The title may lack the name altogether (``[FIRING:1]  (val1)``); the list of labels is what counts. Legacy attachments carry the measured
+series as fields, which are values and no labels.
+"""
+
+import re
+
+from bot.alerts.build import build
+from bot.alerts.flatten import Message
+from bot.alerts.model import Alert
+from bot.alerts.reading import Draft, read_message
+from bot.alerts.words import field_of
+
+_MINE = re.compile(
+    r"(?i)\bgrafana_folder\b|alerting/silence/new\?|/alerting/(?:list|grafana|groups)|^Grafana(?:\s+v[\d.]*)?\s*$|\bgrafana_state_reason\b",
+    re.MULTILINE,
+)
+_LEGACY = frozenset({"alerting", "ok", "no data", "paused", "pending"})
+
+
+def parse(message: Message) -> list[Alert] | None:
+    """The alerts of a message that Grafana sent; ``None`` for all others."""
+    addresses = [c.title_link for c in message.cards] + [link.url for c in message.cards for link in c.links]
+    named = "grafana" in message.username.lower() or any(c.footer.lower().startswith("grafana") for c in message.cards)
+    drafts: list[Draft] | None = None
+    if not named and not _MINE.search("\n".join([message.text[:20_000], *addresses])):
+        drafts = read_message(message)
+        if not any(d.heading.bracket == "alerting" for d in drafts):
+            return None
+    drafts = read_message(message) if drafts is None else drafts
+    return [
+        build(corrected(draft), "grafana")
+        for draft in drafts
+        if draft.name and (draft.heading.strong or draft.alertname or draft.heading.bracket in _LEGACY)
+    ]
+
+
+def corrected(draft: Draft) -> Draft:
+    """``draft`` with a legacy alert's series moved out of the labels."""
+    if draft.heading.bracket in _LEGACY:
+        for title, value in draft.card.fields:
+            key = next(
+                (
+                    k
+                    for k in (title, re.sub(r"[^\w.\-/]+", "_", title.lower()).strip("_"))
+                    if draft.labels.get(k) == value
+                ),
+                "",
+            )
+            if key and not field_of(title):
+                draft.annotations.setdefault(title[:100], draft.labels.pop(key))
+    return draft

@@ -1,0 +1,176 @@
+"""The intake: runs as Bolt middleware, before the event is acknowledged.
+
+Bolt acknowledges before listeners run, so what is not durable by now is lost with the process. An error in here leaves the event
+unacknowledged, and Slack delivers it again. People, replies, our own posts, edits and other bots' chatter end here.
+"""
+
+import json
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from slack_bolt import BoltResponse
+
+from bot.alerts.gate import startable
+from bot.alerts.model import Alert, Parsed
+from bot.alerts.parse import parse
+from bot.observe.metrics import Metrics
+from bot.runtime.contracts import Work
+from bot.runtime.runtime import Runtime
+from bot.settings import ChannelSettings
+from bot.slack import guards
+from bot.slack.channels import Channels
+from bot.slack.identity import Identity
+from bot.slack.mentions import Mentions
+from mcp_servers.common.redaction import redact_tree
+
+log = structlog.get_logger(__name__)
+
+MAX_EVENT = 64_000
+KEEP = ("text", "attachments", "blocks", "username", "bot_id", "app_id", "ts")
+HOUR_S = 3600.0
+
+
+class Intake:
+    """Turns message events into `Work`. Knows no alert format: `bot.alerts` reads the message."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        channels: Channels,
+        mentions: Mentions,
+        identity: Identity,
+        *,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._runtime = runtime
+        self._channels = channels
+        self._mentions = mentions
+        self._me = identity
+        self._metrics = metrics
+        self._clock = clock
+        self._started: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    async def middleware(self, body: dict[str, Any], next: Callable[[], Awaitable[BoltResponse]]) -> BoltResponse:
+        """Bolt calls this for everything that comes in; only events are ours."""
+        event = body.get("event")
+        if isinstance(event, dict):
+            if event.get("type") == "message":
+                await self.message(body, event)
+            elif event.get("type") == "app_mention":
+                await self._mentions.receive(body, event)
+        return await next()
+
+    async def message(self, body: Mapping[str, Any], event: Mapping[str, Any]) -> str:
+        """What became of it: started, resolved, idle, ignored, unparsed, repeated or over_budget."""
+        reason = guards.closed(
+            event, bot_id=self._me.bot_id, bot_user=self._me.user, app_id=str(body.get("api_app_id") or "")
+        )
+        if reason:
+            if event.get("channel_type") == "im":
+                await self._mentions.direct(body, event)
+            log.debug("message_ignored", reason=reason)
+            return "ignored"
+        message, edited = guards.inner(event)
+        channel = str(event["channel"])
+        rules = await self._channels.rules(channel)
+        if isinstance(rules, str):
+            log.info("message_ignored", channel=channel, reason=rules)
+            return "ignored"
+        if not guards.sender_allowed(message, rules):
+            log.info("message_ignored", channel=channel, reason="the sender is not on the channel's list")
+            return "ignored"
+        parsed = parse(event, own_bot_ids={self._me.bot_id}, own_app_id=str(body.get("api_app_id") or ""))
+        outcome = await self._take(body, message, channel, parsed, rules, edited=edited)
+        self._metrics.alerts_received.labels(outcome=outcome).inc()
+        log.info(
+            "message_taken",
+            channel=channel,
+            ts=message["ts"],
+            outcome=outcome,
+            reason=parsed.reason,
+            alerts=len(parsed.alerts),
+        )
+        return outcome
+
+    async def _take(
+        self,
+        body: Mapping[str, Any],
+        message: Mapping[str, Any],
+        channel: str,
+        parsed: Parsed,
+        rules: ChannelSettings,
+        *,
+        edited: bool,
+    ) -> str:
+        team = str(body.get("team_id") or self._me.team)
+        over = bool(parsed.alerts) and all(a.status == "resolved" for a in parsed.alerts)
+        if edited and not over:
+            return "ignored"
+        if not parsed.is_alert and not (edited and over):
+            return "ignored"
+        if over:
+            new = await self._runtime.accept(_work(team, channel, message, parsed.alerts))
+            return "resolved" if new else "repeated"
+        if not parsed.alerts:
+            trouble = (
+                f"It looks like an alert, but it cannot be read: {parsed.reason}. Start one by hand with /rca run."
+            )
+            return await self._accept(_work(team, channel, message, (), trouble=trouble), "unparsed")
+        worth = startable(parsed)
+        if not worth:
+            return "idle"
+        if not self._within_budget(channel, rules.max_per_hour):
+            return await self._over_budget(team, channel, message, parsed, rules)
+        others = tuple(a for a in parsed.alerts if a not in worth)
+        return await self._accept(_work(team, channel, message, (*worth, *others)), "started")
+
+    async def _accept(self, work: Work, outcome: str) -> str:
+        if not await self._runtime.accept(work):
+            return "repeated"
+        if outcome == "started":
+            self._started[work.channel].append(self._clock())
+        return outcome
+
+    def _within_budget(self, channel: str, most: int) -> bool:
+        started = self._started[channel]
+        while started and self._clock() - started[0] > HOUR_S:
+            started.popleft()
+        return len(started) < most
+
+    async def _over_budget(
+        self, team: str, channel: str, message: Mapping[str, Any], parsed: Parsed, rules: ChannelSettings
+    ) -> str:
+        """The first one beyond the hour's budget is told so in its thread; the rest of that hour only in the log."""
+        hour = int(time.time() // HOUR_S)
+        first = await self._runtime.store.mark_seen(f"budget:{team}:{channel}:{hour}")
+        if first:
+            trouble = (
+                f"{rules.max_per_hour} investigations were started in this channel within an hour, which is its limit "
+                "(max_per_hour). This alert and further ones wait; start one by hand with /rca run."
+            )
+            await self._runtime.accept(_work(team, channel, message, (), trouble=trouble))
+        log.warning("over_budget", channel=channel, alert=parsed.alerts[0].name)
+        return "over_budget"
+
+
+def _work(team: str, channel: str, message: Mapping[str, Any], alerts: tuple[Alert, ...], trouble: str = "") -> Work:
+    ts = str(message["ts"])
+    kept = redact_tree({k: message[k] for k in KEEP if k in message})
+    if len(json.dumps(kept, ensure_ascii=False, default=str)) > MAX_EVENT:
+        kept = {"ts": ts, "note": f"the message was larger than {MAX_EVENT} characters and is not kept"}
+    return Work(
+        key=f"alert:{team}:{channel}:{ts}",
+        kind="alert",
+        team=team,
+        channel=channel,
+        ts=ts,
+        alerts=alerts,
+        trouble=trouble,
+        event=kept,
+        received_at=datetime.now(UTC),
+    )

@@ -1,0 +1,71 @@
+"""Why a container's run ended, from its exit, its pod and its last lines."""
+
+from typing import Any
+
+from mcp_servers.common.untrusted import clean
+from mcp_servers.kubernetes.logtext import Told, tell
+from mcp_servers.kubernetes.objects import Container, containers, main_containers, number, text
+from mcp_servers.kubernetes.probes import ports
+
+_MEMORY = ("oom-killed", "oomkilled", "memory limit too low", "out of memory: killed", "signal: killed: out of memory")
+_LINES = 60
+
+
+def killed_for_memory(message: str) -> bool:
+    """Whether the runtime's own message says that memory ended the process."""
+    lowered = message.lower()
+    return any(words in lowered for words in _MEMORY)
+
+
+def shared_port(pod: Any, container: Container) -> tuple[int, str] | None:
+    """(port, other container) where another container of the pod declares a port that this one wants too."""
+    mine = {number for _, number in ports(container)}
+    for other in containers(pod):
+        if other.name == container.name or other.kind == "init":
+            continue
+        for _, port in ports(other):
+            if port in mine:
+                return port, other.name
+    return None
+
+
+def crash_reason(pod: Any, container: Container, log: str, *, by_probe: bool) -> tuple[str, str]:
+    """(catalogue reason of ``k8s.pod.crash_loop``, a clause that begins with "; " or is empty).
+
+    ``log`` holds the crashed run's last lines. ``by_probe``: the kubelet ended the container for its liveness probe.
+    """
+    last = container.ended
+    code, why = number(last, "exitCode"), text(last, "reason")
+    if by_probe:
+        return "killed", "; ended by its liveness probe"
+    if code in (126, 127) or why in ("StartError", "ContainerCannotRun"):
+        return "command_invalid", "; its command cannot be run"
+    if code == 0:
+        return "completed", "; it ends by itself although it should keep running"
+    told = _told(log)
+    if "log.port_in_use" in told:
+        other = shared_port(pod, container)
+        rival = f"; container {other[1]} declares port {other[0]} too" if other else _neighbours(pod, container)
+        return "port_conflict", f"; its log says that an address is already in use{rival}"
+    if code in (137, 143):
+        return "killed", "; something ended it from outside"
+    if "log.permission_denied" in told:
+        return "permission_denied", f"; its log says: {clean(told['log.permission_denied'], 100)}"
+    if code is None:
+        return "unknown", ""
+    return "app_exit", ""
+
+
+def _neighbours(pod: Any, container: Container) -> str:
+    others = [c.name for c in main_containers(pod) if c.name != container.name]
+    return f"; it shares the pod's network with {', '.join(others[:3])}" if others else ""
+
+
+def _told(log: str) -> dict[str, str]:
+    """What the last lines speak of: signal code to the first line that says so."""
+    found: dict[str, str] = {}
+    for line in log.splitlines()[-_LINES:]:
+        told: Told | None = tell(line)
+        if told:
+            found.setdefault(told.code, line)
+    return found

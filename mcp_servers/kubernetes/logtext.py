@@ -1,0 +1,194 @@
+"""What log lines tell by themselves: the ``log.*`` signals of one container's text.
+
+Anyone who can make an application log a line can write such text, so these signals name what the log says, never what is so.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from mcp_servers.common.untrusted import clean
+
+_SETTING = "environment variable|env var|setting|config(?:uration)?(?: key| value)?|property"
+_ADDRESS = r"(?P<where>(?:\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?):\d{2,5}|/[\w./-]{1,200}\.sock)"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of line. ``where`` patterns find the address or thing that the line speaks of."""
+
+    code: str
+    reason: str
+    phrases: Any  # RE2: lines come from outside, and there are many of them
+    says: str
+
+
+def _any(*phrases: str) -> Any:
+    return re2.compile(f"(?i){'|'.join(phrases)}")
+
+
+# First match wins for one line; the order goes from specific to general.
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "log.port_in_use",
+        "",
+        _any("address already in use", "EADDRINUSE", r"port \d{2,5} (?:is|was) already in use", "only one usage of each socket address"),
+        "an address is already in use",
+    ),
+    Kind(
+        "log.oom_text",
+        "",
+        _any(
+            r"java\.lang\.OutOfMemoryError", "out of memory", "cannot allocate memory", "JavaScript heap out of memory",
+            r"\bMemoryError\b", "std::bad_alloc", "Killed process", "oom-kill",
+        ),
+        "memory is exhausted",
+    ),
+    Kind("log.disk_full", "", _any("no space left on device", "ENOSPC", "disk quota exceeded", "disk is full"), "a disk is full"),
+    Kind(
+        "log.auth_failed",
+        "",
+        _any(
+            "access denied for user", "password authentication failed", "authentication failed", "auth(?:entication)? error",
+            "invalid (?:password|credentials|username)", "login failed", "WRONGPASS", "NOAUTH", "SASL authentication", "not authorized on",
+            "unauthorized: ", "28000", "28P01", r"\b1045\b.{0,40}denied", "bad credentials", "invalid api key",
+        ),
+        "credentials are refused",
+    ),
+    Kind(
+        "log.conn_refused",
+        "dns",
+        _any(
+            "no such host", "UnknownHostException", "getaddrinfo", "name or service not known", "temporary failure in name resolution",
+            "ENOTFOUND", "EAI_AGAIN", "could not resolve host", "nodename nor servname", "server misbehaving", "NXDOMAIN",
+        ),
+        "a name does not resolve",
+    ),
+    Kind(
+        "log.conn_refused",
+        "refused",
+        _any("connection refused", "ECONNREFUSED", "actively refused", "connect failed: 111", r"errno[: ]+111\b"),
+        "a connection is refused",
+    ),
+    Kind(
+        "log.conn_refused",
+        "timeout",
+        _any(
+            "connect(?:ion)? timed out", "connection timeout", "ETIMEDOUT", "dial tcp.{0,120}i/o timeout", "no route to host",
+            "EHOSTUNREACH", "connect timeout", "Communications link failure",
+        ),
+        "a connection is not answered",
+    ),
+    Kind(
+        "log.conn_refused",
+        "reset",
+        _any("connection reset", "ECONNRESET", "broken pipe", "connection aborted", "unexpected EOF", "server closed the connection"),
+        "a connection is broken off",
+    ),
+    Kind(
+        "log.config_missing",
+        "",
+        _any(
+            rf"(?:{_SETTING})\b.{{0,80}}\b(?:not set|missing|required|undefined|not found|not defined)",
+            rf"(?:missing|required|undefined)\b.{{0,40}}\b(?:{_SETTING})\b",
+            "could not resolve placeholder", r"KeyError: '[A-Z][A-Z0-9_]{2,}'", "no such file or directory", "FileNotFoundException",
+            "FileNotFoundError", "ENOENT",
+        ),
+        "a setting or file is missing",
+    ),
+    Kind(
+        "log.permission_denied",
+        "",
+        _any("permission denied", "EACCES", "EPERM", "operation not permitted", "AccessDeniedException", "read-only file system", "EROFS"),
+        "access to a file is denied",
+    ),
+    Kind(
+        "log.timeout_text",
+        "",
+        _any("deadline exceeded", "timed out", "timeout", "ETIMEDOUT", "SocketTimeoutException"),
+        "something times out",
+    ),
+    Kind(
+        "log.app_exception",
+        "",
+        _any(
+            r"\bpanic:", r"\bfatal\b", r"unhandled (?:exception|rejection|error)", r"uncaught", "Traceback \\(most recent call last\\)",
+            r"\b[\w.$]*(?:Exception|Error)\b(?::| in thread| at )", "segmentation fault", "Exception in thread", "Application run failed",
+            "failed to start", "stack trace",
+        ),
+        "an exception or a fatal line",
+    ),
+)  # fmt: skip
+_WHERE = re2.compile(_ADDRESS)
+_HOSTNAME = re2.compile(
+    r"(?:lookup|host(?:name)?|UnknownHostException:|ENOTFOUND|EAI_AGAIN|getaddrinfo|resolve(?: host)?:?)\s+[\"']?"
+    r"(?P<where>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?)"
+)
+_BENIGN = _any(r"\b0 errors?\b", r"\bno errors?\b", r"errors?[=:] ?0\b", "without errors?")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a line tells: the signal's code and reason, a clause, and the address it names ("" where none)."""
+
+    code: str
+    reason: str
+    says: str
+    where: str = ""
+
+
+def tell(line: str) -> Told | None:
+    """The kind of trouble that one line speaks of; ``None`` where it speaks of none. Looks at 1,000 characters."""
+    line = line[:1000]
+    if _BENIGN.search(line):
+        return None
+    for kind in KINDS:
+        if kind.phrases.search(line):
+            return Told(
+                kind.code, kind.reason, kind.says, address(line, kind.reason) if kind.code == "log.conn_refused" else ""
+            )
+    return None
+
+
+def address(line: str, reason: str = "") -> str:
+    """``host:port`` (or a socket's path) that the line names; a bare host name where a lookup failed; "" where there is none.
+
+    In ``dial tcp 10.0.0.1:41234->10.0.0.9:5432`` the part behind the arrow is the peer.
+    """
+    line = line.partition("->")[2] or line
+    if reason == "dns" and (match := _HOSTNAME.search(line)):
+        return clean(match.group("where"), 120)
+    for match in _WHERE.finditer(line):
+        where: str = match.group("where")
+        if where.startswith("/") or not _is_source(where):
+            return clean(where, 120)
+    return ""
+
+
+_SOURCES = (
+    ".go",
+    ".java",
+    ".py",
+    ".js",
+    ".ts",
+    ".rb",
+    ".rs",
+    ".cs",
+    ".kt",
+    ".scala",
+    ".php",
+    ".c",
+    ".cc",
+    ".cpp",
+    ".mjs",
+    ".cjs",
+    ".h",
+)
+
+
+def _is_source(where: str) -> bool:
+    """``main.go:42`` and ``App.java:17`` are places in code, ``07:01`` and ``2026-11-22T07:01`` are times: none is an address."""
+    host = where.rpartition(":")[0].lower()
+    return host.endswith(_SOURCES) or re.fullmatch(r"\d+|[\dt:-]{5,20}", host) is not None

@@ -1,0 +1,225 @@
+"""From the words of an alert to the objects of a cluster: a word counts only when the cluster knows it. Pure.
+
+Each way a word can point to a workload has a weight; several words that point to the same workload strengthen each other. Two workloads of
+equal strength are an ambiguity, which is said and not guessed away.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp_servers.kubernetes import objects as o
+from mcp_servers.kubernetes.hints import Hints, is_exporter, workload_names_of
+from mcp_servers.kubernetes.pod_rows import trouble_first
+from mcp_servers.kubernetes.service_selection import selector, selects, template_labels
+
+Json = dict[str, Any]
+SAME_STRENGTH = 0.04
+ENOUGH = 0.3
+NAME_LABELS = ("app.kubernetes.io/name", "app", "k8s-app", "app.kubernetes.io/instance", "app.kubernetes.io/component")
+
+
+@dataclass(frozen=True)
+class World:
+    """What was read of the cluster. ``namespaces`` are the existing ones, as far as they may be listed."""
+
+    namespaces: frozenset[str]
+    pods: Sequence[Json] = ()
+    workloads: Sequence[Json] = ()
+    replica_sets: Sequence[Json] = ()
+    services: Sequence[Json] = ()
+    nodes: Sequence[Json] = ()
+
+
+@dataclass(frozen=True)
+class Lead:
+    """One word that points to one object. ``strength`` 0..1."""
+
+    ref: str
+    strength: float
+    why: str
+    pod: str = ""
+
+
+@dataclass
+class Candidate:
+    ref: str
+    leads: list[Lead] = field(default_factory=list)
+
+    @property
+    def strength(self) -> float:
+        """Independent leads add up; an exporter's own workload never gains from being named often."""
+        missed = 1.0
+        for why in {lead.why: lead for lead in self.leads}.values():
+            missed *= 1 - why.strength
+        return round(min(0.99, 1 - missed), 3)
+
+    @property
+    def pods(self) -> list[str]:
+        return list(dict.fromkeys(lead.pod for lead in self.leads if lead.pod))
+
+    @property
+    def why(self) -> str:
+        best = sorted(self.leads, key=lambda lead: -lead.strength)
+        return " and ".join(dict.fromkeys(lead.why for lead in best[:2]))
+
+
+def likely_namespaces(hints: Hints, existing: frozenset[str]) -> list[str]:
+    """The namespaces that the hints name and the cluster has; the named one alone if it exists."""
+    if hints.named.get("namespace") in existing:
+        return [hints.named["namespace"]]
+    words = [w for w in hints.words if w in existing]
+    return words or [a for a, _ in hints.pairs if a in existing]
+
+
+def candidates(hints: Hints, world: World) -> list[Candidate]:
+    """The workloads (and pods on their own) that the hints point to, the strongest first."""
+    found: dict[str, Candidate] = {}
+    for lead in _leads(hints, world):
+        found.setdefault(lead.ref, Candidate(lead.ref)).leads.append(lead)
+    return sorted(found.values(), key=lambda c: (-c.strength, c.ref))
+
+
+def _leads(hints: Hints, world: World) -> Iterator[Lead]:
+    owners = o.index(world.replica_sets)
+    of_pod = {id(p): o.workload(p, owners) for p in world.pods}
+    named = hints.named
+
+    def pods_called(name: str, strength: float, spaces: frozenset[str] | None = None) -> Iterator[Lead]:
+        alive = [p for p in world.pods if o.name(p) == name and (spaces is None or o.namespace(p) in spaces)]
+        for pod in alive:
+            yield Lead(of_pod[id(pod)], strength, f"pod {name} exists", name)
+        if alive:
+            return
+        for called in workload_names_of(name):
+            gone = [w for w in world.workloads if o.name(w) == called and (spaces is None or o.namespace(w) in spaces)]
+            for workload in gone:
+                yield Lead(
+                    o.ref_of(workload), strength - 0.12, f"pod {name} is gone; its name is that of a pod of {called}"
+                )
+            if gone:
+                return
+
+    def workloads_called(
+        name: str, strength: float, kind: str = "", spaces: frozenset[str] | None = None
+    ) -> Iterator[Lead]:
+        for workload in world.workloads:
+            if spaces is not None and o.namespace(workload) not in spaces:
+                continue
+            if o.name(workload) == name and kind.lower() in ("", o.text(workload, "kind").lower()):
+                yield Lead(o.ref_of(workload), strength, f"{o.text(workload, 'kind')} {name} exists")
+
+    def services_called(name: str, strength: float, spaces: frozenset[str] | None = None) -> Iterator[Lead]:
+        for service in world.services:
+            if o.name(service) != name or (spaces is not None and o.namespace(service) not in spaces):
+                continue
+            for workload in world.workloads:
+                if o.namespace(workload) == o.namespace(service) and selects(
+                    selector(service), template_labels(workload)
+                ):
+                    yield Lead(o.ref_of(workload), strength, f"Service {name} selects it")
+
+    if pod := named.get("pod"):
+        yield from pods_called(pod, 0.98 if not is_exporter(pod) else 0.3)
+    if workload := named.get("workload"):
+        kind, _, name = workload.rpartition("/")
+        yield from workloads_called(name, 0.95, kind.rpartition("/")[2])
+    if service := named.get("service"):
+        strength = 0.9 if not is_exporter(service) else 0.2
+        yield from services_called(service, strength)
+        yield from workloads_called(service, strength - 0.05)
+        yield from _telemetry(service, world, strength - 0.05)
+    for uid in hints.uids:
+        for item in world.pods:
+            if o.text(item, "metadata", "uid") == uid:
+                yield Lead(of_pod[id(item)], 0.97, f"the uid is that of pod {o.name(item)}", o.name(item))
+    for word in hints.words:
+        yield from pods_called(word, 0.95)
+        yield from workloads_called(word, 0.8)
+        yield from services_called(word, 0.7)
+        yield from _telemetry(word, world, 0.6)
+    for first, second in hints.pairs:
+        if first in world.namespaces:
+            here = frozenset({first})
+            yield from pods_called(second, 0.96, here)
+            yield from workloads_called(second, 0.85, "", here)
+            yield from services_called(second, 0.8, here)
+        else:
+            yield from workloads_called(second, 0.85, first)
+    for word in hints.exporters:
+        yield from pods_called(word, 0.35)
+        yield from workloads_called(word, 0.3)
+    if container := named.get("container"):
+        for item in world.pods:
+            if any(c.name == container for c in o.containers(item)):
+                yield Lead(of_pod[id(item)], 0.45, f"it has a container {container}")
+    for address in hints.addresses:
+        for item in world.pods:
+            if o.text(item, "status", "podIP") == address and o.branch(item, "spec").get("hostNetwork") is not True:
+                strength = 0.25 if is_exporter(o.name(item)) else 0.5
+                yield Lead(of_pod[id(item)], strength, f"{address} is the address of pod {o.name(item)}", o.name(item))
+
+
+def _telemetry(name: str, world: World, strength: float) -> Iterator[Lead]:
+    """By the name that a workload's telemetry carries, or its usual labels."""
+    for workload in world.workloads:
+        template = o.branch(workload, "spec", "template")
+        labels = template_labels(workload)
+        carried = {o.annotations(template).get("resource.opentelemetry.io/service.name", "")}
+        for container in o.rows(template, "spec", "containers"):
+            carried |= {
+                o.text(e, "value") for e in o.rows(container, "env") if o.text(e, "name") == "OTEL_SERVICE_NAME"
+            }
+        if name in carried:
+            yield Lead(o.ref_of(workload), strength + 0.1, f"its telemetry carries the name {name}")
+        elif o.name(workload) != name and any(labels.get(k) == name for k in NAME_LABELS):
+            yield Lead(o.ref_of(workload), strength, f"it is labelled {name}")
+
+
+def nodes_named(hints: Hints, world: World) -> list[str]:
+    """Nodes that the hints name: by name, host name label or internal address."""
+    wanted = {hints.named.get("node", ""), *hints.words, *hints.addresses} - {""}
+    found = []
+    for node in world.nodes:
+        aliases = {o.name(node), o.labels(node).get("kubernetes.io/hostname", "")}
+        aliases |= {o.text(a, "address") for a in o.rows(node, "status", "addresses")}
+        if wanted & aliases:
+            found.append(o.name(node))
+    return found
+
+
+def pods_of(ref: str, world: World, first: Sequence[str], limit: int) -> list[Json]:
+    """The workload's pods: the named ones, then those in trouble, then the newest."""
+    owners = o.index(world.replica_sets)
+    mine = trouble_first(p for p in world.pods if o.workload(p, owners) == ref)
+    return sorted(mine, key=lambda p: o.name(p) not in first)[:limit]
+
+
+def service_of(ref: str, hints: Hints, world: World) -> str:
+    """The Service in front of a workload: the named one, the one of the same name, else the first."""
+    workload = next((w for w in world.workloads if o.ref_of(w) == ref), None)
+    if workload is None:
+        return ""
+    space = o.namespace(workload)
+    fitting = [
+        o.name(s) for s in world.services if o.namespace(s) == space and selects(selector(s), template_labels(workload))
+    ]
+    wanted = {hints.named.get("service", ""), *hints.words, o.name(workload)}
+    return min(fitting, key=lambda n: (n not in wanted, n != o.name(workload), n), default="")
+
+
+def container_of(pods: Sequence[Json], hints: Hints) -> str:
+    """The container that is meant: the named one if the pod has it, else the only one, else the one that is not ready."""
+    if not pods:
+        return ""
+    known = o.main_containers(pods[0])
+    names = [c.name for c in o.containers(pods[0])]
+    if hints.named.get("container") in names:
+        return hints.named["container"]
+    told = [w for w in hints.words if w in names]
+    if told:
+        return told[0]
+    if len(known) == 1:
+        return known[0].name
+    unready = [c.name for c in known if not c.ready]
+    return unready[0] if len(unready) == 1 else ""

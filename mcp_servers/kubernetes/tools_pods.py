@@ -1,0 +1,231 @@
+"""`get_pod_status`: everything about one pod that tells why it does not do its work, in one call."""
+
+import asyncio
+from typing import Annotated
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from mcp_servers.common import strict
+from mcp_servers.common.envelope import Ref, Signal, ok
+from mcp_servers.common.signals import signal
+from mcp_servers.common.untrusted import clean
+from mcp_servers.kubernetes import images
+from mcp_servers.kubernetes import objects as o
+from mcp_servers.kubernetes.client import Cluster, Listing
+from mcp_servers.kubernetes.container_signals import CREATE_ERRORS
+from mcp_servers.kubernetes.context import Context
+from mcp_servers.kubernetes.finding_pods import Found, find_pod
+from mcp_servers.kubernetes.kinds import NAME, NAMESPACE
+from mcp_servers.kubernetes.node_signals import node_signals
+from mcp_servers.kubernetes.objects import Json
+from mcp_servers.kubernetes.parts import Parts
+from mcp_servers.kubernetes.pod_signals import CODES, pod_signals
+from mcp_servers.kubernetes.pod_view import (
+    PodStatus,
+    abnormal_conditions,
+    container_rows,
+    event_rows,
+    node_out,
+    pod_out,
+    volume_rows,
+)
+from mcp_servers.kubernetes.references import missing_by_lookup
+
+DESCRIPTION = (
+    "One pod: status as kubectl shows it, each container's state, exit and probes, abnormal conditions, events, node, unbound volumes, "
+    "last lines of the crashed run. `pod_name` may be a prefix or a pod that is gone. Signals say why it fails."
+)
+SIGNALS = (
+    *CODES,
+    "node.not_ready",
+    "node.memory_pressure",
+    "node.disk_pressure",
+    "node.pid_pressure",
+    "pvc.pending",
+    "pvc.lost",
+)
+_TAIL = 15
+
+
+def tools(context: Context) -> list[Tool]:
+    async def get_pod_status(
+        namespace: Annotated[str, Field(pattern=NAMESPACE)],
+        pod_name: Annotated[str, Field(pattern=NAME, description="a pod's name or the beginning of it")],
+        events_limit: Annotated[int, Field(ge=0, le=30)] = 10,
+    ) -> Annotated[CallToolResult, PodStatus]:
+        cluster = await context.cluster()
+        found = await find_pod(cluster, namespace, pod_name)
+        return ok(await status_of(found, cluster, context, events_limit))
+
+    return [strict.tool(get_pod_status, "get_pod_status", DESCRIPTION, SIGNALS)]
+
+
+async def status_of(found: Found, cluster: Cluster, context: Context, events_limit: int) -> PodStatus:
+    """The answer for a pod that was found."""
+    pod, parts, now = found.pod, Parts(), context.clock()
+    space, called = o.namespace(pod), o.name(pod)
+    about = f"involvedObject.kind=Pod,involvedObject.name={called}"
+    (events, claims, siblings), (nodes, replica_set, maps), logs = await asyncio.gather(
+        asyncio.gather(
+            parts.of("events", cluster.list("Event", space, fields=about), Listing([])),
+            parts.of("volumes", _claims(cluster, pod), Listing([])),
+            parts.of("images", _siblings(cluster, pod), Listing([])),
+        ),
+        asyncio.gather(
+            parts.of("node", _nodes(cluster, pod), None),
+            parts.of("owner", _owner(cluster, pod), None),
+            parts.of("configmaps", _configmaps(cluster, pod), None),
+        ),
+        _crash_logs(cluster, pod, parts),
+    )
+    known = o.index([replica_set] if replica_set else [])
+    chain = o.owner_chain(pod, known)
+    signals = pod_signals(
+        pod,
+        events.items,
+        nodes,
+        now,
+        owner=chain[-1],
+        configmaps=maps,
+        logs=logs,
+        running=images.running_images(p for p in siblings.items if o.name(p) != called),
+    )
+    mine = [n for n in nodes or [] if o.name(n) == o.text(pod, "spec", "nodeName")]
+    signals += [s for n in mine for s in node_signals(n, now) if s.code != "node.cordoned"]
+    signals += _claim_signals(claims.items, chain[-1])
+    answer = PodStatus(
+        summary="",
+        signals=signals,
+        pod=pod_out(pod, chain[-1], now),
+        containers=container_rows(pod),
+        conditions=abnormal_conditions(pod),
+        events=event_rows(events.items, events_limit),
+        volumes=volume_rows(pod, claims.items),
+        node=node_out(mine[0]) if mine else None,
+        owner_chain=[c.replace(f"/{space}/", "/") for c in chain[1:]],
+        previous_log_tail=[clean(line, 240) for text in logs.values() for line in text.splitlines() if line.strip()][
+            -_TAIL:
+        ],
+        other_pods=list(found.others),
+        refs=[Ref(id=f"k8s:Pod/{space}/{called}")],
+        untrusted=["events[].message", "containers[].message", "conditions[].message", "previous_log_tail[]"],
+    )
+    if found.note:
+        answer.notes.append(found.note)
+    answer.notes += _soft_gaps(pod, maps)
+    if not events.items and not parts.lost("events"):
+        answer.notes.append("no events about this pod: the cluster keeps them for about one hour")
+    if not signals:
+        answer.notes.append(_healthy(answer))
+    parts.into(answer)
+    answer.summary = _summary(answer, signals)
+    return answer
+
+
+async def _nodes(cluster: Cluster, pod: Json) -> list[Json] | None:
+    """The pod's node; all nodes when it waits for one, or when its node is not there any more."""
+    where = o.text(pod, "spec", "nodeName")
+    if where:
+        node = await cluster.find("Node", where)
+        if node is not None:
+            return [node]
+    elif o.text(pod, "status", "phase") != "Pending":
+        return None
+    return (await cluster.list("Node", max_pages=4)).items
+
+
+async def _owner(cluster: Cluster, pod: Json) -> Json | None:
+    owner = o.controller(pod)
+    if owner is None or owner[0] not in ("ReplicaSet", "Job"):
+        return None
+    return await cluster.find(owner[0], owner[1], o.namespace(pod))
+
+
+def _claim_names(pod: Json) -> list[str]:
+    names = [o.text(v, "persistentVolumeClaim", "claimName") for v in o.rows(pod, "spec", "volumes")]
+    return [n for n in names if n]
+
+
+async def _claims(cluster: Cluster, pod: Json) -> Listing:
+    names = _claim_names(pod)
+    if not names:
+        return Listing([])
+    found = await asyncio.gather(*(cluster.find("PersistentVolumeClaim", n, o.namespace(pod)) for n in names[:10]))
+    return Listing([claim for claim in found if claim is not None])
+
+
+async def _configmaps(cluster: Cluster, pod: Json) -> dict[str, Json] | None:
+    """The namespace's ConfigMaps by name (metadata only), when a container does not come up or keeps failing; else ``None``."""
+    troubled = any(
+        (c.reason in CREATE_ERRORS) or c.restarts or c.reason == "ContainerCreating" for c in o.containers(pod)
+    )
+    if not troubled:
+        return None
+    listing = await cluster.list_metadata("ConfigMap", o.namespace(pod), max_pages=4)
+    return {o.name(c): c for c in listing.items} if listing.complete else None
+
+
+async def _siblings(cluster: Cluster, pod: Json) -> Listing:
+    """The namespace's other pods, when an image is refused: they tell whether the same credentials pull other tags."""
+    if not any(c.reason in images.WAITING for c in o.containers(pod)):
+        return Listing([])
+    return await cluster.list("Pod", o.namespace(pod), max_pages=4)
+
+
+async def _crash_logs(cluster: Cluster, pod: Json, parts: Parts) -> dict[str, str]:
+    """The last lines of each container's crashed run. A container that is down right now has them in its current log."""
+    if not cluster.settings.logs:
+        return {}
+    crashed = [c for c in o.containers(pod) if c.kind != "ephemeral" and (o.number(c.ended, "exitCode") or 0) != 0]
+
+    async def tail(container: o.Container) -> str:
+        previous = container.state[0] != "terminated" and container.restarts > 0
+        return await cluster.logs(
+            o.namespace(pod), o.name(pod), container.name, previous=previous, tail_lines=40, limit_bytes=32_768
+        )
+
+    texts = await asyncio.gather(*(parts.of("logs", tail(c), "") for c in crashed[:3]))
+    return {c.name: text for c, text in zip(crashed, texts, strict=False) if text}
+
+
+def _claim_signals(claims: list[Json], owner: str) -> list[Signal]:
+    """The plain state of unbound claims; what keeps them from binding is for the volume tools to say."""
+    found = []
+    for claim in claims:
+        phase = o.text(claim, "status", "phase")
+        if phase in ("Pending", "Lost"):
+            detail = (
+                f"claim {o.name(claim)} is {phase} (class {o.text(claim, 'spec', 'storageClassName') or 'default'})"
+            )
+            code = "pvc.pending" if phase == "Pending" else "pvc.lost"
+            found.append(
+                signal(
+                    code,
+                    o.ref_of(claim),
+                    detail,
+                    owner=owner,
+                    since=o.text(claim, "metadata", "creationTimestamp") or None,
+                )
+            )
+    return found
+
+
+def _soft_gaps(pod: Json, maps: dict[str, Json] | None) -> list[str]:
+    """Optional references to nothing: the container starts, and its setting is absent."""
+    if maps is None:
+        return []
+    return [clean(sentence, 240) for _, sentence, reference in missing_by_lookup(pod, maps) if reference.optional][:2]
+
+
+def _healthy(answer: PodStatus) -> str:
+    if answer.pod.status == "Completed":
+        return "the pod has finished its work"
+    return f"nothing is wrong with this pod now: {answer.pod.ready} containers ready, {answer.pod.restarts} restarts"
+
+
+def _summary(answer: PodStatus, signals: list[Signal]) -> str:
+    pod = answer.pod
+    head = f"{pod.ready} ready, {pod.restarts} restarts: pod {pod.namespace}/{pod.name} is {pod.status}"
+    return f"{head}; {signals[0].detail}" if signals else head
