@@ -1,5 +1,6 @@
 """``rca``: the command line. Only names, arguments and help live here; each command's work is in `bot.commands`, imported when called."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -49,6 +50,9 @@ def root(
     ] = False,
 ) -> None:
     """Options of all commands."""
+    from bot.observe import logs
+
+    logs.configure(None if os.environ.get("RCA_LOG_LEVEL") else "WARNING")
 
 
 @app.command()
@@ -194,11 +198,13 @@ def sandbox_model(script: str = "good", port: int = 0) -> None:
 
 def main() -> None:
     """Entry point of the ``rca`` script. Errors that a person can act on are one line, not a traceback."""
-    from bot.settings import SettingsError
-
     try:
         app()
-    except SettingsError as error:
+    except Exception as error:
+        from bot.settings import SettingsError
+
+        if not isinstance(error, SettingsError):
+            raise
         print(f"rca: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -1,15 +1,34 @@
 """The one place where the parts are put together."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bot.investigation.investigator import Investigator
+from bot.investigation.investigator import Explain, Investigator
 from bot.playbooks.loader import Library, load_library
 from bot.playbooks.router import Router
 from bot.settings import Settings, SettingsError
-from bot.tools.hub import Hub
+from bot.tools.hub import CallRecord, Hub
+
+if TYPE_CHECKING:
+    from bot.investigation.analyst import Analyst
+    from bot.observe.health import Health
+    from bot.runtime.runtime import Runtime
+    from bot.slack.app import SlackApp
 
 READY_S = 20.0  # how long a start waits for servers; what is not up by then is said in the report
+
+
+@dataclass(frozen=True)
+class Bot:
+    """The running bot, for the command line and for tests."""
+
+    runtime: "Runtime"
+    slack: "SlackApp"
+    hub: Hub
+    library: Library
+    health: "Health"
 
 
 def open_library(settings: Settings) -> Library:
@@ -21,15 +40,30 @@ def open_library(settings: Settings) -> Library:
 
 
 @asynccontextmanager
-async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
+async def open_hub(settings: Settings, on_call: Callable[[CallRecord], None] | None = None) -> AsyncIterator[Hub]:
     """The tool hub with its servers connected, or known to be away."""
-    hub = Hub(settings.servers)
+    hub = Hub(settings.servers, on_call=on_call)
     await hub.start()
     try:
         await hub.wait_ready(READY_S)
         yield hub
     finally:
         await hub.stop()
+
+
+@asynccontextmanager
+async def open_analyst(settings: Settings) -> AsyncIterator["Analyst | None"]:
+    """The analyst with its one shared client, or None when no model is configured."""
+    if settings.model.kind is None:
+        yield None
+        return
+    from bot.investigation.analyst import Analyst
+
+    analyst = Analyst(settings.model)
+    try:
+        yield analyst
+    finally:
+        await analyst.close()
 
 
 @asynccontextmanager
@@ -41,5 +75,63 @@ async def open_investigator(settings: Settings) -> AsyncIterator[Investigator]:
             "Set KUBECONFIG, or list servers in rca.yaml (docs/configuration.md)."
         )
     router = Router(open_library(settings))
-    async with open_hub(settings) as hub:
-        yield Investigator(hub, router.choose, parallel_steps=settings.limits.parallel_steps)
+    async with open_hub(settings) as hub, open_analyst(settings) as analyst:
+        yield investigator(settings, hub, router, analyst)
+
+
+def investigator(settings: Settings, hub: Hub, router: Router, analyst: "Analyst | None") -> Investigator:
+    """The investigation's parts around a hub that is already open."""
+    explain: Explain | None = None
+    if analyst is not None:
+        from bot.investigation.explaining import Explainer
+
+        explain = Explainer(analyst, hub)
+    return Investigator(hub, router.choose, explain, parallel_steps=settings.limits.parallel_steps)
+
+
+@asynccontextmanager
+async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
+    """The whole bot, connected and listening; leaves in the reverse order.
+
+    Raises `SettingsError` for what must be set and is not, and what Slack, store or port say when they cannot be had.
+    """
+    from bot.incidents.store import Store
+    from bot.investigation import render_markdown
+    from bot.investigation.answer import answer
+    from bot.investigation.model import Report
+    from bot.observe.health import Health
+    from bot.observe.metrics import METRICS
+    from bot.runtime.runtime import Runtime
+    from bot.slack.app import SlackApp
+
+    library = open_library(settings)
+
+    def counted(call: CallRecord) -> None:
+        METRICS.tool_calls.labels(call.server, call.tool, call.status).inc()
+        METRICS.tool_seconds.labels(call.server, call.tool).observe(call.seconds)
+
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(open_hub(settings, counted))
+        analyst = await stack.enter_async_context(open_analyst(settings))
+        subject = investigator(settings, hub, Router(library), analyst)
+
+        async def answered(question: str, report: Report) -> tuple[str, tuple[str, ...]]:
+            found = await answer(question, report, report.evidence, analyst)
+            return found.text, found.evidence
+
+        store = Store(settings.store_url)
+        slack = SlackApp(
+            settings.slack, store, render_file=render_markdown.render, playbooks=lambda: sorted(library.playbooks)
+        )
+        runtime = Runtime(store, subject.investigate, slack.thread, answer=answered, limits=settings.limits)
+        await slack.open()
+        stack.push_async_callback(slack.close)
+        await runtime.start()
+        stack.push_async_callback(runtime.stop)
+        await slack.listen(runtime)
+        health = Health(settings.health_port)
+        health.add("slack", slack.ready)
+        health.add("runtime", lambda: runtime.accepting)
+        await health.start()
+        stack.push_async_callback(health.stop)
+        yield Bot(runtime, slack, hub, library, health)

@@ -1,13 +1,13 @@
 """A `Draft` to an `Alert`: names checked, texts bounded and redacted, a fingerprint. The one way out for all senders' modules."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from bot.alerts.drafts import Draft
 from bot.alerts.fingerprint import fingerprint, stem
 from bot.alerts.model import Alert, Link, Status
-from bot.alerts.reading import Draft
 from bot.alerts.subject import Subject, find
 from bot.alerts.words import level_of
 from mcp_servers.common.redaction import redact, redact_tree
@@ -21,9 +21,23 @@ MAX_RAW = 16_000  # characters of JSON
 MAX_LINKS = 12
 
 
-def build(draft: Draft, source: str) -> Alert:
-    """The alert of ``draft``; the draft must have a name."""
-    prose = [*draft.prose, draft.summary, draft.description, draft.named]
+def build(drafts: Iterable[Draft], source: str) -> list[Alert]:
+    """The alerts of those drafts that have a name. The original of several alerts in one card is redacted once."""
+    originals: dict[int, dict[str, Any]] = {}
+    alerts = []
+    for draft in drafts:
+        if not draft.name:
+            continue
+        raw = draft.card.raw
+        if id(raw) not in originals:
+            originals[id(raw)] = bounded(raw)
+        alerts.append(_build(draft, source, originals[id(raw)]))
+    return alerts
+
+
+def _build(draft: Draft, source: str, raw: dict[str, Any]) -> Alert:
+    prose = [*draft.prose, draft.summary, draft.description, draft.named, draft.heading.name]
+    titles = {url: key for key, url in draft.annotations.items()}
     subject = find(draft.labels, prose, draft.name, draft.values)
     return assemble(
         source=source,
@@ -37,10 +51,10 @@ def build(draft: Draft, source: str) -> Alert:
         values=(*draft.values, *(o for o in subject.others if o not in draft.values)),
         starts_at=draft.starts_at,
         ends_at=draft.ends_at,
-        links=draft.links,
+        links=tuple(Link(title=link.title or titles.get(link.url, "link"), url=link.url) for link in draft.links),
         expr=draft.expr,
         subject=subject,
-        raw=draft.card.raw,
+        raw=raw,
     )
 
 
@@ -60,9 +74,9 @@ def assemble(
     links: tuple[Link, ...],
     expr: str,
     subject: Subject,
-    raw: Mapping[str, Any],
+    raw: dict[str, Any],
 ) -> Alert:
-    """An `Alert` of parts that are still as long and as secret as the sender made them."""
+    """An `Alert` of parts that are still as long and as secret as the sender made them; ``raw`` is `bounded` already."""
     clean_labels = _texts(labels)
     extra = (subject.namespace, subject.workload or stem(subject.pod), subject.service)
     return Alert(
@@ -81,7 +95,7 @@ def assemble(
         links=tuple(Link(title=redact(link.title), url=redact(link.url)) for link in links[:MAX_LINKS]),
         fingerprint=fingerprint(source, name, clean_labels, values, extra),
         expr=redact(expr)[:2_000],
-        raw=bounded(raw),
+        raw=raw,
         namespace=subject.namespace,
         pod=subject.pod,
         container=subject.container,

@@ -14,8 +14,8 @@ from bot.alerts.markup import MAX_TEXT, add_link, plain
 from bot.alerts.model import Link
 
 MAX_ATTACHMENTS = 40
-MAX_NODES = 2_000  # block elements that are looked at in one message
-MAX_CHARACTERS = 100_000  # of text in one message
+MAX_NODES = 1_000  # block elements that are looked at in one message
+MAX_CHARACTERS = 48_000  # of text in one message
 MAX_DEPTH = 12
 MAX_FIELDS = 60
 
@@ -152,6 +152,7 @@ class _Reader:
         fields = [
             (self.text(f.get("title"))[:200], self.text(f.get("value")))
             for f in _dicts(attachment.get("fields"))[:MAX_FIELDS]
+            if self.budget.take()
         ]
         for action in _dicts(attachment.get("actions"))[:10]:
             add_link(self.links, _word(action.get("text")), _word(action.get("url"), 2000))

@@ -48,7 +48,8 @@ _NOISE = frozenset(
 _DEPLOY = re.compile(
     r"(?i)\b(?:deployed|deploying|redeployed|deployment (?:of|to|for|started|succeeded|finished|completed?|done|successful)|rolled out"
     r"|rolling out|rollout (?:of|to|started|finished|completed?)|rollback (?:of|to|started|finished|completed?)|released? (?:v?\d|to)"
-    r"|promoted to (?:prod|production|staging)|sync status|sync succeeded|synced (?:to|successfully)|merge request|pull request|workflow run"
+    r"|promoted to (?:prod|production|staging)|sync status|sync succeeded|synced (?:to|successfully)"
+    r"|merge request|pull request|workflow run"
     r"|pipelines? (?:#?\d+|passed|failed|succeeded|finished|started)|builds? (?:#?\d+|passed|failed|succeeded|fixed)|changelog"
     r"|merged (?:by|into|pull)|migration (?:started|finished|completed?)|canary (?:started|finished|promoted))\b"
     r"|\bdéploiement (?:de|terminé)\b|\bdesplegado\b|发布完成|部署完成|デプロイ完了"
@@ -65,7 +66,8 @@ _REPORT = re.compile(
 )
 _UPDATE = re.compile(
     r"(?i)\b(?:acknowledged|ack(?:'|e)d|snoozed|silence (?:created|expired|expiring|added|removed)|silenced (?:by|until|for)"
-    r"|(?:incident|alert|issue|ticket|problem)[^\n]{0,60} (?:assigned|reassigned|escalated) to|is now on[ -]call|on-?call (?:shift|rotation|now)"
+    r"|(?:incident|alert|issue|ticket|problem)[^\n]{0,60} (?:assigned|reassigned|escalated) to|is now on[ -]call"
+    r"|on-?call (?:shift|rotation|now)"
     r"|maintenance (?:window|started|finished|scheduled)|scheduled maintenance)\b"
 )
 _TOOLS = re.compile(

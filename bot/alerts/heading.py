@@ -6,6 +6,7 @@ it apart from the outside in and leaves what it cannot tell: the values stay val
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from bot.alerts.markup import undecorate
 from bot.alerts.model import Status
@@ -43,7 +44,7 @@ _OPEN = {"[": "]", "【": "】", "(": ")", "「": "」", "{": "}"}
 _MARK = re.compile(r"^([\[【(「])\s*([^\[\]【】()「」\n]{1,60}?)\s*[\]】)」]\s*[:：|–—-]?\s*")
 _COUNT = re.compile(r"[\s:：(-]*(\d{1,6})\)?\s*$")
 _BARE = re.compile(
-    r"^(?:(FIRING|RESOLVED|ALARM|TRIGGERED|RECOVERED|PROBLEM(?= (?:Host|Service)\b)|RECOVERY(?= (?:Host|Service)\b))[:\s(]*(\d{0,6})\)?\s*[:|–—-]*\s+"
+    r"^(?:(FIRING|RESOLVED|ALARM|TRIGGERED|RECOVERED|(?:PROBLEM|RECOVERY)(?= (?:Host|Service)\b))[:\s(]*(\d{0,6})\)?\s*[:|–—-]*\s+"
     r"|(PROBLEM|RECOVERY|OK|CRITICAL|WARNING|INSUFFICIENT_DATA)\s*[:|–—-]+\s*)(?=\S)"
 )
 _LEAD = re.compile(r"^([^\W\d_][^\W\d]{0,24}(?:[ -][^\W\d_]{1,16}){0,2})(?:[:\s(#]+(\d{1,9})\)?)?\s*[:：|–—]\s*(?=\S)")
@@ -191,7 +192,7 @@ def read_heading(line: str, *, prefixed: bool = True) -> Heading:
     found = _STRONG_ANYWHERE.search(rest[:120])
     if found and found.start():
         before = rest[: found.start()].strip(" |:-–—")
-        if prefixed or (len(before) <= 40 and len(before.split()) <= 4 and not re.search(r"[.:…]", before)):
+        if prefixed or (len(before) <= 40 and len(before.split()) <= 2 and not re.search(r"[.:…]", before)):
             heading.prefix, rest = before, rest[found.start() :]
     for _ in range(4):
         shorter = _strip_mark(heading, rest)
@@ -358,5 +359,5 @@ def _identifier(word: str) -> bool:
     """Whether ``word`` is written as rules are named: ``KubePodCrashLooping``, ``high_error_rate``; no product, no acronym."""
     if not _IDENTIFIER.match(word) or word.lower() in _PRODUCTS:
         return False
-    humps = sum(1 for a, b in zip(word, word[1:], strict=False) if b.isupper() and not a.isupper()) + word[0].isupper()
+    humps = sum(1 for a, b in pairwise(word) if b.isupper() and not a.isupper()) + word[0].isupper()
     return ("_" in word and len(word) > 4) or (humps >= 2 and any(c.islower() for c in word)) or word in ("Watchdog",)

@@ -1,7 +1,7 @@
 """Names and values out of lines.
 
-Templates write ``*Severity:* critical``, `` - pod = x``, ``pod="x", node="y"``, ``map[pod:x set:y]`` or put the value on the next line. This
-module turns a body into `Entry`s in reading order, each a pair, a heading or prose; what they mean is decided elsewhere.
+Templates write ``*Severity:* critical``, `` - pod = x``, ``pod="x", node="y"``, ``map[pod:x set:y]`` or put the value on the next line.
+This module turns a body into `Entry`s in reading order, each a pair, a heading or prose; what they mean is decided elsewhere.
 """
 
 import re
@@ -36,7 +36,7 @@ _PAIR = re.compile(
     r"^[*_`\"'~\s]*(?P<key>[^\W\d_][^:=：*`\"\n|<>{}\[\]]{0,59}?)[*_`\"'~]*\s*(?P<sep>[:：=]|->|→)[*_`\"'~]*(?P<value>\s.*|(?<==).*|(?<=[*：`]).*|)$"
 )
 _TIGHT = re.compile(r"^[*_`\"'~\s]*(?P<key>[A-Za-z][A-Za-z0-9_.\- ]{0,59}?)[*_`\"'~]*:(?!//)(?P<value>[^\s:].*)$")
-_INLINE_BOLD = re.compile(r"(?<=\S)[ \t]+(?=\*[^*\n:]{1,40}:\*|\*[^*\n:]{1,40}\*:)")
+_INLINE_BOLD = re.compile(r"(?<=[\w`\"'.,;:)%*\]])[ \t]+(?=\*[^*\n:]{1,40}:\*|\*[^*\n:]{1,40}\*:)")
 _LOGFMT = re.compile(
     r"(?<![\w.\-/])([A-Za-z_][\w.\-/]{0,99})\s?=\s?\"((?:[^\"\\]|\\.){0,1000})\"|(?<![\w.\-/])([A-Za-z_][\w.\-/]{0,99})=([^\s,\"{}]{1,300})"
 )
@@ -82,8 +82,8 @@ def read(text: str) -> list[Entry]:
                     continue
                 entry = Entry("pair", entry.key, entry.field, value, section, entry.bullet)  # noqa: PLW2901
             elif section and entry.kind == "pair":
-                if section == "annotations" and not entry.bullet and entries and entries[-1].bullet:
-                    section = ""  # Grafana's "Source:" after the list of annotations
+                if not entry.bullet and (section == "labels" or (entries and entries[-1].bullet)):
+                    section = ""  # a list of labels has bullets; "Source:" below a list is no part of it
                 entry = Entry("pair", entry.key, entry.field, entry.value, section, entry.bullet)  # noqa: PLW2901
             entries.append(entry)
     return entries
@@ -146,7 +146,7 @@ def strip_value(value: str) -> str:
             value = value[1:-1].strip()
     if value.count("`") == 2 and value.startswith("`"):
         value = value.replace("`", "")
-    return value if value.startswith(("http", "/")) else value.strip("*`")
+    return value.strip("*") if value.count("`") % 2 == 0 else value.strip("*`")
 
 
 def _following(lines: list[str], i: int) -> int:

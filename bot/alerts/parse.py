@@ -7,9 +7,12 @@ from typing import Any
 from bot.alerts import gate, webhook
 from bot.alerts.flatten import Message, flatten
 from bot.alerts.model import Alert, Parsed
+from bot.alerts.reading import read_message
 from bot.alerts.senders import alertmanager, general, grafana, signoz
 
 _SENDERS = (("signoz", signoz), ("grafana", grafana), ("alertmanager", alertmanager), ("general", general))
+
+EDIT = "an edit of a message starts nothing"
 
 
 def parse(message: Mapping[str, Any], *, own_bot_ids: Collection[str] = frozenset(), own_app_id: str = "") -> Parsed:
@@ -44,8 +47,9 @@ def parse(message: Mapping[str, Any], *, own_bot_ids: Collection[str] = frozense
 
 
 def _senders(message: Message) -> tuple[str, tuple[Alert, ...]]:
+    drafts = read_message(message)
     for name, sender in _SENDERS:
-        alerts = sender.parse(message)
+        alerts = sender.parse(message, drafts)
         if alerts is not None:
             return name, tuple(alerts)
     return "", ()

@@ -1,85 +1,22 @@
-"""Cards to `Draft`s: what all senders' modules share.
+"""Cards to `Draft`s: which parts of a message tell of one alert, and where the next one begins.
 
-A message may hold one alert in several attachments, several alerts in one text, or a mixture of firing and resolved ones. `read_message`
-decides which parts belong together; a sender's module then corrects what its sender does differently.
+A message may hold one alert in several attachments, several alerts in one text, or a mixture of firing and resolved ones. A sender's module
+then corrects what its sender does differently.
 """
 
 import re
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 
+from bot.alerts.drafts import Draft, take, take_heading, take_surroundings
 from bot.alerts.flatten import Card, Message
 from bot.alerts.heading import Heading, read_heading
 from bot.alerts.markup import undecorate
-from bot.alerts.model import Link, Status
+from bot.alerts.model import Status
 from bot.alerts.pairs import Entry, read
-from bot.alerts.times import parse_time
-from bot.alerts.words import (
-    LINK_FIELDS,
-    PLAIN_SEVERITIES,
-    SEVERITIES,
-    STATUSES,
-    VALUE_FIELDS,
-    fold,
-    level_of,
-    status_of,
-)
+from bot.alerts.words import PLAIN_SEVERITIES, STATUSES, VALUE_FIELDS, fold, listed
 
 MAX_ALERTS = 50
-MAX_LABELS = 80
 
-
-@dataclass(slots=True)
-class Draft:
-    """One alert while it is being read.
-
-    ``alertname`` is the label of that name, ``named`` a name that a field gave, ``heading`` the line above all.
-    """
-
-    heading: Heading = field(default_factory=Heading)
-    alertname: str = ""
-    named: str = ""
-    status: Status | None = None
-    severity_word: str = ""
-    summary: str = ""
-    description: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
-    annotations: dict[str, str] = field(default_factory=dict)
-    values: list[str] = field(default_factory=list)
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    expr: str = ""
-    links: tuple[Link, ...] = ()
-    prose: list[str] = field(default_factory=list)
-    card: Card = field(default_factory=Card)
-
-    @property
-    def name(self) -> str:
-        """The rule's name: its label, else a marked heading, else the name that a field gave, else the heading."""
-        heading = "" if fold(self.heading.name) in _GENERIC else self.heading.name
-        if self.alertname:
-            return self.alertname
-        if self.named and (not heading or not self.heading.strong or (_is_rule(self.named) and not _is_rule(heading))):
-            return self.named
-        return heading or self.named
-
-    @property
-    def keyed(self) -> bool:
-        """Whether the message gave fields or labels by name, beyond links."""
-        return bool(self.labels or self.alertname or self.named or self.severity_word)
-
-
-_GENERIC = frozenset(
-    """alert|alerts|new alert|prometheus|prometheus alert|grafana|grafana alert|alertmanager|alert details|alert triggered|alert fired
-    |alert firing|alert resolved|alerts firing|alerts resolved|alert notification|monitoring|monitoring alert|production alert
-    |system alert|incident|alarm|triggered|firing|resolved|notification|runbook|告警|报警|アラート|alerte""".replace(
-        "\n    ", ""
-    ).split("|")
-)
-_RULE = re.compile(r"^[A-Za-z][A-Za-z0-9]*[a-z][A-Za-z0-9]*[A-Z_][A-Za-z0-9_]*$")
-_SINCE = re.compile(
-    r"(?i)\b(?:since|fired at|firing since|started(?: at)?|active since|seit|depuis|с)\b[:\s]{1,3}([^\n)]{10,60})"
-)
 _STATUS_LINE = re.compile(
     r"^(?:alerts?\s+)?(?P<word>[^\W\d_][^\d(:]{1,30}?)(?:\s+alerts?)?\s*(?:[:(]?\s*\d{1,6}\)?)?\s*:?$"
 )
@@ -87,38 +24,19 @@ _MARKED_LINE = re.compile(
     r"^\W{0,12}(?::[a-z0-9_+-]{1,40}:\s*){0,3}[*_`]{0,3}\[\s*(?:FIRING|RESOLVED|Firing|Resolved)\b"
 )
 _BAR = re.compile(r"\s+[|•·]\s+")
-_EMPHASIS = re.compile(r"[*_`]{1,2}([^*_`\n]{2,20})[*_`]{1,2}")
-_START = frozenset(
-    [
-        "name",
-        "status",
-        "severity",
-        "summary",
-        "description",
-        "labels",
-        "namespace",
-        "pod",
-        "node",
-        "service",
-        "deployment",
-        "container",
-        "started",
-    ]
+# Fields whose second appearance opens the next alert.
+_START = listed(
+    "name status severity summary description labels namespace pod node service deployment container started"
 )
-_RESOLVED_EMOJI = re.compile(
-    r"^\W{0,4}:(?:white_check_mark|heavy_check_mark|large_green_circle|green_circle|ok|thumbsup|green_heart|recycle):|^\s*[✅🟢✔]"
-)
-
-
-def _is_rule(name: str) -> bool:
-    return bool(_RULE.match(name))
+_WEAK_LINES = listed("ok alert problem open up down active critical")
 
 
 def read_message(message: Message) -> list[Draft]:
     """All alerts that ``message`` may hold, firing ones first; drafts without a name included."""
     groups = _groups(message.cards)
-    drafts = [draft for group in groups for draft in _read_group(group)]
-    if len(drafts) > 1:
+    read = [_read_group(group) for group in groups]
+    drafts = [draft for one in read for draft in one]
+    if len(read) > 1 and len(read[0]) == 1:
         drafts = _without_covers(drafts)
     return sorted(drafts, key=lambda d: d.status == "resolved")[:MAX_ALERTS]
 
@@ -191,35 +109,35 @@ def _read_group(cards: list[Card]) -> list[Draft]:
         color=next((c.color for c in cards if c.color), ""),
     )
     common = Draft(heading=heading or Heading(), card=whole, links=whole.links)
-    apart = _copy(common)  # for lines in the body that open with a mark of their own
-    _take_heading(common, common.heading)
+    apart = common.copy()  # for lines in the body that open with a mark of their own
+    take_heading(common, common.heading)
     if card.title:
-        apart = _copy(common)
+        apart = common.copy()
     for title, value in whole.fields:
         if "{" in title:  # a series and its value, as legacy Grafana writes them
             common.annotations.setdefault(title[:100], value)
             continue
         for entry in read(f"{title}: {value}" if title else value):
-            _take(common, entry)
+            take(common, entry)
     chunks = _chunks("\n".join(t for t in rest if t), None if card.title else heading)
     drafts: list[Draft] = []
     for mark, text in chunks:
-        base = _copy(common if mark is None else apart)
+        base = (common if mark is None else apart).copy()
         if mark is not None:
             base.heading, base.status, base.severity_word, base.values = mark, None, "", []
-            _take_heading(base, mark)
+            take_heading(base, mark)
             base.severity_word = base.severity_word or common.severity_word * bool(card.title)
         drafts += _read_body(base, text)
     for draft in drafts:
-        _take_surroundings(draft, whole)
+        take_surroundings(draft, whole)
     return _lead(drafts, common.heading)
 
 
 def _chunks(text: str, first: Heading | None) -> list[tuple[Heading | None, str]]:
     """A body cut where lines open with a status mark of their own.
 
-    ``first`` is the heading that was the body's first line: what follows it up to the next mark is its own. Below a title, what stands before
-    the first mark belongs to all.
+    ``first`` is the heading that was the body's first line: what follows it up to the next mark is its own. Below a title, what stands
+    before the first mark belongs to all.
     """
     lines = text.split("\n")
     at = [i for i, line in enumerate(lines) if _MARKED_LINE.match(line)]
@@ -254,11 +172,11 @@ def _read_body(common: Draft, text: str) -> list[Draft]:
     for status, entries in parts:
         shared, segments = split(entries)
         for segment in segments:
-            draft = _copy(common)
+            draft = common.copy()
             if status:
                 draft.status = status
             for entry in [*segment, *shared, *before]:
-                _take(draft, entry)
+                take(draft, entry)
             drafts.append(draft)
     return drafts
 
@@ -270,11 +188,7 @@ def _status_line(entry: Entry) -> Status | None:
         return None
     match = _STATUS_LINE.match(fold(undecorate(text)))
     word = match["word"].strip() if match else ""
-    return (
-        STATUSES.get(word)
-        if word not in ("ok", "alert", "problem", "open", "up", "down", "active", "critical")
-        else None
-    )
+    return STATUSES.get(word) if word not in _WEAK_LINES else None
 
 
 def split(entries: list[Entry]) -> tuple[list[Entry], list[list[Entry]]]:
@@ -318,142 +232,6 @@ def _trailing_prose(entries: list[Entry]) -> list[Entry]:
             break
         count += 1
     return entries[len(entries) - count :] if count else []
-
-
-def _copy(draft: Draft) -> Draft:
-    return replace(
-        draft,
-        labels=dict(draft.labels),
-        annotations=dict(draft.annotations),
-        values=list(draft.values),
-        prose=list(draft.prose),
-    )
-
-
-def _take_heading(draft: Draft, heading: Heading) -> None:
-    draft.status = draft.status or heading.status
-    draft.severity_word = draft.severity_word or heading.severity_word
-    draft.values = draft.values or [*heading.group, *heading.values]
-    for key, value in heading.labels.items():
-        _label(draft, key, value)
-
-
-def _take(draft: Draft, entry: Entry) -> None:
-    """One entry into the draft; what was said first stays."""
-    if entry.kind == "heading":
-        return
-    if entry.kind == "prose":
-        draft.prose.append(entry.value)
-        return
-    key, value = entry.key, entry.value
-    if not value:
-        return
-    if entry.section == "annotations":
-        draft.annotations.setdefault(key, value)
-        _annotate(draft, entry.field, value)
-    elif entry.section == "labels":
-        _label(draft, key, value)
-    elif fold(key) in LINK_FIELDS or value.startswith(("http://", "https://")):
-        draft.annotations.setdefault(key.lower(), value)
-    elif entry.field == "name":
-        _take_name(draft, key, value)
-    elif entry.field == "status" and status_of(value):
-        draft.status = status_of(value)
-    elif entry.field in ("summary", "description", "started", "ended", "expr"):
-        _annotate(draft, entry.field, value)
-    elif fold(key) in VALUE_FIELDS:
-        draft.annotations.setdefault(key.lower(), value)
-    else:
-        _label(draft, key, value)
-
-
-def _take_name(draft: Draft, key: str, value: str) -> None:
-    if fold(key) == "alertname":
-        _label(draft, "alertname", value)
-        return
-    name, dash, tail = value.rpartition(" - ")
-    tail = tail.strip("`* ")
-    if dash and fold(tail) in SEVERITIES:
-        draft.severity_word = draft.severity_word or tail
-        value = name.strip()
-    draft.named = draft.named or value
-
-
-def _annotate(draft: Draft, what: str, value: str) -> None:
-    if what == "summary":
-        draft.summary = draft.summary or value
-    elif what == "description":
-        draft.description = draft.description or value
-    elif what == "started":
-        draft.starts_at = draft.starts_at or parse_time(value)
-    elif what == "ended":
-        draft.ends_at = draft.ends_at or parse_time(value)
-    elif what == "expr":
-        draft.expr = draft.expr or value
-
-
-def _label(draft: Draft, key: str, value: str) -> None:
-    """A label, verbatim; a field's title such as ``Pod Name`` becomes a label's name."""
-    folded = fold(key)
-    what = field_of(key)
-    name = key if re.match(r"^[a-z_][\w.\-/]*$", key) else (what or re.sub(r"[^\w.\-/]+", "_", folded).strip("_"))
-    if folded in ("alertname", "alert_name"):
-        draft.alertname, name = draft.alertname or value, "alertname"
-    elif what == "severity" or folded in ("severity", "level", "priority"):
-        draft.severity_word = value if level_of(value) or not draft.severity_word else draft.severity_word
-        name = "severity" if what == "severity" and folded not in ("level", "priority") else name
-    if name and len(draft.labels) < MAX_LABELS:
-        draft.labels.setdefault(name, value)
-
-
-def _take_surroundings(draft: Draft, card: Card) -> None:
-    """What stands around the fields: pretext, sentences, the notification's fallback, the colour."""
-    for line in card.pretext.split("\n"):
-        heading = read_heading(line)
-        draft.status = draft.status or heading.status
-        draft.severity_word = draft.severity_word or heading.severity_word or _shouted(line)
-    if not draft.severity_word:
-        draft.severity_word = next((v for p in PLAIN_SEVERITIES for v in draft.values if v == p), "")
-    fallback = read_heading(card.fallback.partition(" | http")[0]) if card.fallback else Heading()
-    draft.status = draft.status or fallback.status
-    if not draft.status:
-        draft.status = "resolved" if _looks_resolved(card) else None
-    if fallback.bracket in ("firing", "resolved"):
-        if draft.heading.firing is None and draft.heading.resolved is None:
-            draft.heading.firing, draft.heading.resolved = fallback.firing, fallback.resolved
-        draft.heading.strong = True
-        draft.values = draft.values or [*fallback.group, *fallback.values]
-        if not draft.name:
-            draft.named = fallback.name
-    if draft.starts_at is None:
-        since = _SINCE.search("\n".join([*draft.prose, draft.summary, draft.description])[:8_000])
-        draft.starts_at = parse_time(since[1]) if since else None
-    sentences = [line for line in (undecorate(p) for p in draft.prose) if line]
-    if not draft.summary and sentences:
-        draft.summary = sentences[0]
-        sentences = sentences[1:]
-    if not draft.description and sentences:
-        draft.description = "\n".join(sentences)
-
-
-def _shouted(line: str) -> str:
-    """A severity that a line of prose says in capitals or in bold."""
-    emphasised = [w for m in _EMPHASIS.finditer(line) for w in [m[1].strip()] if fold(w) in SEVERITIES]
-    capital = [w for w in re.findall(r"\b[A-Z]{4,12}\b", line) if fold(w) in PLAIN_SEVERITIES]
-    return next(iter([*emphasised, *capital]), "")
-
-
-def _looks_resolved(card: Card) -> bool:
-    """Whether only the colour or a tick says that it is over."""
-    if _RESOLVED_EMOJI.match(card.title or card.pretext or card.text):
-        return True
-    color = card.color.lower().lstrip("#")
-    if color == "good":
-        return True
-    if not re.match(r"^[0-9a-f]{6}$", color):
-        return False
-    red, green, blue = (int(color[i : i + 2], 16) for i in (0, 2, 4))
-    return green > red + 40 and green > blue + 20
 
 
 def _lead(drafts: list[Draft], heading: Heading) -> list[Draft]:

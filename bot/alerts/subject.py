@@ -1,14 +1,15 @@
 """What an alert is about, from what its sender named.
 
-The trap is the scrape job: with kube-state-metrics or an exporter in between, ``pod``, ``container``, ``service``, ``instance`` and sometimes
-``namespace`` tell who was asked, not who is ill. Labels named ``exported_*`` are the subject's own; a pod that belongs to the exporter is
-dropped; prose is read only in the forms of well-known rules, and only for what no label says. A wrong pod is worse than none.
+The trap is the scrape job: with kube-state-metrics or an exporter in between, ``pod``, ``container``, ``service``, ``instance`` and
+sometimes ``namespace`` tell who was asked, not who is ill. Labels named ``exported_*`` are the subject's own; a pod that belongs to the
+exporter is dropped; prose is read only in the forms of well-known rules, and only for what no label says. A wrong pod is worse than none.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.alerts.sentences import KINDS, read_sentences
 from bot.alerts.shapes import is_exporter, is_host, is_name, is_namespace, pod_owner
 from bot.alerts.words import field_of
 
@@ -18,16 +19,28 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "exported_namespace", "k8s_namespace_name", "kubernetes_namespace_name", "kubernetes_namespace", "kube_namespace",
         "destination_workload_namespace", "destination_service_namespace", "namespace_name", "pod_namespace", "namespace", "ns",
     ),
-    "pod": ("exported_pod", "k8s_pod_name", "kubernetes_pod_name", "kube_pod_name", "pod_name", "pod", "podname", "kubernetes_pod"),
-    "container": ("exported_container", "k8s_container_name", "kubernetes_container_name", "kube_container_name", "container_name", "container"),
+    "pod": (
+        "exported_pod", "k8s_pod_name", "kubernetes_pod_name", "kube_pod_name", "pod_name", "pod", "podname", "kubernetes_pod",
+    ),
+    "container": (
+        "exported_container", "k8s_container_name", "kubernetes_container_name", "kube_container_name", "container_name", "container",
+    ),
     "node": (
         "exported_node", "k8s_node_name", "kubernetes_node_name", "kubernetes_node", "kube_node", "node_name", "nodename", "node",
     ),
-    "cluster": ("k8s_cluster_name", "kubernetes_cluster_name", "kubernetes_cluster", "kube_cluster_name", "cluster_name", "clustername", "cluster", "cluster_id"),
-    "service": ("service_name", "exported_service", "destination_service_name", "destination_workload", "kube_service", "servicename", "service", "application", "app_kubernetes_io_name", "app"),
+    "cluster": (
+        "k8s_cluster_name", "kubernetes_cluster_name", "kubernetes_cluster", "kube_cluster_name", "cluster_name", "clustername",
+        "cluster", "cluster_id",
+    ),
+    "service": (
+        "service_name", "exported_service", "destination_service_name", "destination_workload", "kube_service", "servicename",
+        "service", "application", "app_kubernetes_io_name", "app",
+    ),
 }  # fmt: skip
 _WORKLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Deployment", ("deployment", "k8s_deployment_name", "kubernetes_deployment_name", "kube_deployment", "deployment_name", "exported_deployment")),
+    ("Deployment", (
+        "deployment", "k8s_deployment_name", "kubernetes_deployment_name", "kube_deployment", "deployment_name", "exported_deployment",
+    )),
     ("StatefulSet", ("statefulset", "k8s_statefulset_name", "kubernetes_statefulset_name", "kube_stateful_set", "stateful_set")),
     ("DaemonSet", ("daemonset", "k8s_daemonset_name", "kubernetes_daemonset_name", "kube_daemon_set", "daemon_set")),
     ("CronJob", ("cronjob", "k8s_cronjob_name", "kubernetes_cronjob_name", "kube_cronjob", "owner_cronjob")),
@@ -37,108 +50,12 @@ _WORKLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
 # Labels that make an alert one about something in a namespace, so that its namespace label is the subject's.
 _NAMESPACED = (
     "persistentvolumeclaim", "horizontalpodautoscaler", "hpa", "resourcequota", "poddisruptionbudget", "ingress", "exported_namespace",
-    "endpoint_name", "configmap", "secret",
+    "configmap", "secret",
 )  # fmt: skip
-_KINDS = {
-    "pod": "Pod", "po": "Pod", "pods": "Pod", "deployment": "Deployment", "deploy": "Deployment", "deployments": "Deployment",
-    "statefulset": "StatefulSet", "sts": "StatefulSet", "daemonset": "DaemonSet", "ds": "DaemonSet", "job": "Job", "cronjob": "CronJob",
-    "replicaset": "ReplicaSet", "rs": "ReplicaSet", "node": "Node", "no": "Node", "service": "Service", "svc": "Service",
-    "namespace": "Namespace", "ns": "Namespace", "hpa": "HPA", "horizontalpodautoscaler": "HPA", "pvc": "PVC",
-    "persistentvolumeclaim": "PVC", "container": "Container",
-}  # fmt: skip
-_N = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
-_Q = r"[`\"'*“]{0,2}"
-_KIND_PATH = re.compile(
-    rf"\b(?P<kind>[Pp]od|[Dd]eployment|[Ss]tateful[Ss]et|[Dd]aemon[Ss]et|[Cc]ron[Jj]ob|[Jj]ob|[Rr]eplica[Ss]et|HPA|[Ss]ervice|PVC)s?:? {_Q}(?P<ns>[a-z0-9][-a-z0-9]{{0,62}})/(?P<name>{_N})(?![\w/])"
-)
-_IN_NAMESPACE = re.compile(
-    rf"\bin (?:the )?(?:Kubernetes )?[Nn]amespace:? (?P<q>{_Q})(?P<ns>[a-z0-9][-a-z0-9]{{0,62}})(?![\w/])"
-)
-_NAMESPACE_IS = re.compile(
-    r"\bNamespace (?P<q>[`\"'*“]{0,2})(?P<ns>[a-z0-9][-a-z0-9]{0,62})[`\"'*”]{0,2} (?:is|has|uses|was)\b"
-)
-_NAMESPACE_QUOTED = re.compile(r"\b[Nn]amespace:? [`\"'](?P<ns>[a-z0-9][-a-z0-9]{0,62})[`\"']")
-_POD_ALONE = re.compile(rf"\b[Pp]od:? {_Q}(?P<name>{_N})(?![\w/])")
-_CLUSTER = re.compile(rf"\b(?:on|in) cluster {_Q}(?P<name>[A-Za-z0-9](?:[-A-Za-z0-9_.]{{0,120}}[A-Za-z0-9])?)")
-_NODE_ALONE = re.compile(
-    r"(?:^|\s)(?:Kubernetes )?[Nn]ode:? [`\"']?(?P<name>[a-z0-9][-a-z0-9.]{1,250}[a-z0-9])[`\"']?(?=\s|$)"
-)
-_EMPHASISED = re.compile(
-    r"^\s*(?:[•·>-]\s*)?(?P<q>[*`_]{1,2})(?P<first>[a-z0-9][-a-z0-9]{0,62})/(?P<name>(?:[a-z0-9][-a-z0-9.]{0,251})?)(?P=q)(?=\s|$|:)"
-)
-_STOP = frozenset(
-    [
-        "is",
-        "has",
-        "had",
-        "have",
-        "was",
-        "were",
-        "are",
-        "be",
-        "been",
-        "and",
-        "or",
-        "of",
-        "the",
-        "a",
-        "an",
-        "in",
-        "on",
-        "at",
-        "to",
-        "for",
-        "with",
-        "by",
-        "not",
-        "no",
-        "any",
-        "all",
-        "this",
-        "that",
-        "its",
-        "quota",
-        "quotas",
-        "limit",
-        "status",
-        "state",
-        "name",
-        "names",
-        "phase",
-        "count",
-        "total",
-        "usage",
-        "memory",
-        "cpu",
-        "level",
-        "which",
-        "whose",
-        "exists",
-        "does",
-        "did",
-        "crash",
-        "crashing",
-        "crashed",
-        "failed",
-        "failing",
-        "not-ready",
-        "ready",
-        "restarting",
-        "restarted",
-        "restarts",
-        "pending",
-        "running",
-        "down",
-        "up",
-        "exporter",
-        "unknown",
-        "kind",
-        "type",
-        "label",
-        "labels",
-    ]
-)
 _NODE_RULE = re.compile(r"(?i)node|kubelet|instance|host")
+_OTHER_RULE = re.compile(
+    r"(?i)deployment|statefulset|daemonset|replicas|hpa|autoscaler|job|node|persistentvolume|quota|kubelet|target|namespace"
+)
 _POD_RULE = re.compile(r"(?i)pod|container|crash|oom")
 
 
@@ -178,7 +95,7 @@ def find(labels: Mapping[str, str], prose: Sequence[str] = (), name: str = "", v
     pod, path_namespace = _pod(known, workload, text, name)
     namespace = path_namespace or _namespace(known, workload, pod)
     node = _first(known, "node", is_host) or _node_of_instance(known)
-    said = _prose(text, prose)
+    said = read_sentences(prose)
     pod_known = "pod" in known or "exported_pod" in known or "k8s_pod_name" in known
     if not pod and not pod_known and not workload:
         pod = said.pod if not namespace or said.namespace in ("", namespace) else ""
@@ -200,11 +117,10 @@ def find(labels: Mapping[str, str], prose: Sequence[str] = (), name: str = "", v
     )
 
 
-def _first(known: Mapping[str, str], what: str, good: object) -> str:
-    check = good
+def _first(known: Mapping[str, str], what: str, good: Callable[[str], bool]) -> str:
     for key in _KEYS[what]:
         value = known.get(key, "")
-        if value and callable(check) and check(value):
+        if value and good(value):
             return value
     return ""
 
@@ -217,7 +133,7 @@ def _workload(known: Mapping[str, str]) -> str:
                 return f"{kind}/{value}"
     value = known.get("workload", "")
     if is_name(value):
-        kind = _KINDS.get(known.get("workload_type", known.get("workload_kind", "")).lower(), "")
+        kind = KINDS.get(known.get("workload_type", known.get("workload_kind", "")).lower(), "")
         return f"{kind}/{value}" if kind else value
     return ""
 
@@ -240,22 +156,23 @@ def _pod(known: Mapping[str, str], workload: str, text: str, name: str) -> tuple
             continue
         if key in ("exported_pod", "k8s_pod_name"):
             return value, ""
-        kind, _, owner = workload.rpartition("/")
+        owner = workload.rpartition("/")[2]
         if owner and not value.startswith(owner):
             return "", ""  # the pod of somebody else than the workload that the alert is about: the scrape's
-        if is_exporter(value) and not _is_subject(value, known, workload, text, name, kind):
+        if is_exporter(value) and value not in text and not _stands_alone(value, known, workload, name):
             return "", ""
         return value, ""
     return "", ""
 
 
-def _is_subject(pod: str, known: Mapping[str, str], workload: str, text: str, name: str, kind: str) -> bool:
-    """Whether an exporter's pod is itself what is ill: a sentence names it, or a rule about pods has no other subject."""
-    if pod in text:
+def _stands_alone(pod: str, known: Mapping[str, str], workload: str, name: str) -> bool:
+    """Whether an exporter's pod is itself what is ill: another exporter told of it, or a rule about pods has no other subject."""
+    asked = _scraped_by(known)
+    if asked and not any(one.rpartition("/")[2] in pod for one in asked):
         return True
-    if workload or kind or any(k in known for k in _NAMESPACED) or known.get("node"):
+    if asked or workload or any(k in known for k in _NAMESPACED) or known.get("node"):
         return False
-    return bool(_POD_RULE.search(name)) and not _NODE_RULE.search(name) and "instance" not in known
+    return bool(_POD_RULE.search(name)) and not _NODE_RULE.search(name)
 
 
 def _namespace(known: Mapping[str, str], workload: str, pod: str) -> str:
@@ -267,8 +184,8 @@ def _namespace(known: Mapping[str, str], workload: str, pod: str) -> str:
         if named or pod or workload or any(k in known for k in _NAMESPACED):
             return value
         scraper = _scraped_by(known)
-        about_node = bool(_first(known, "node", is_host)) or any("node" in s for s in scraper)
-        if scraper and about_node:
+        elsewhere = bool(_first(known, "node", is_host)) or any("node" in s or "blackbox" in s for s in scraper)
+        if scraper and elsewhere:
             return ""  # where the exporter lives, not what is ill
         own = known.get("pod", "")
         if own and is_exporter(own) and not scraper:
@@ -285,75 +202,9 @@ def _node_of_instance(known: Mapping[str, str]) -> str:
     return host if is_host(host) and not re.match(r"^[\d.]+$", host) and any(c.isalpha() for c in host) else ""
 
 
-def _prose(text: str, lines: Sequence[str]) -> Subject:
-    """What well-known sentences say; a sentence that names several different pods names none."""
-    pods: dict[str, str] = {}
-    workloads: dict[str, str] = {}
-    spaces: dict[str, None] = {}
-    others: dict[str, None] = {}
-    for match in _KIND_PATH.finditer(text):
-        kind, namespace, found = _KINDS[match["kind"].lower()], match["ns"], match["name"].rstrip(".")
-        if not is_namespace(namespace):
-            continue
-        spaces[namespace] = None
-        if kind == "Pod":
-            pods[found] = namespace
-        elif kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet"):
-            workloads[f"{kind}/{found}"] = namespace
-    for line in lines:
-        for single in line.split("\n"):
-            _emphasised(single, pods, workloads, spaces, others)
-    for pattern in (_IN_NAMESPACE, _NAMESPACE_IS, _NAMESPACE_QUOTED):
-        for match in pattern.finditer(text):
-            if match["ns"] not in _STOP and is_namespace(match["ns"]):
-                spaces[match["ns"]] = None
-    if not pods:
-        for match in _POD_ALONE.finditer(text):
-            if pod_owner(match["name"]) or re.search(r"-\d{1,3}$", match["name"]):
-                pods[match["name"]] = ""
-    node = next(
-        (m["name"] for m in _NODE_ALONE.finditer(text) if m["name"] not in _STOP and re.search(r"[\d.-]", m["name"])),
-        "",
-    )
-    cluster = _CLUSTER.search(text)
-    return Subject(
-        namespace=next(iter(spaces)) if len(spaces) == 1 else "",
-        pod=next(iter(pods)) if len(pods) == 1 and len(spaces) <= 1 else "",
-        workload=next(iter(workloads)) if len(workloads) == 1 and len(spaces) <= 1 else "",
-        node=node,
-        cluster=cluster["name"] if cluster else "",
-        others=tuple([*others, *(p for p in pods if len(pods) > 1)]),
-    )
-
-
-def _emphasised(
-    line: str, pods: dict[str, str], workloads: dict[str, str], spaces: dict[str, None], others: dict[str, None]
-) -> None:
-    """A line that opens with ``*shop/checkout-7d9f8c6b5-x8k2p*`` or ``*pod/checkout-1*``."""
-    match = _EMPHASISED.match(line)
-    if not match:
-        return
-    first, found = match["first"], match["name"].rstrip(".")
-    kind = _KINDS.get(first)
-    if kind:
-        if kind == "Pod" and is_name(found):
-            pods[found] = ""
-        elif kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob") and is_name(found):
-            workloads[f"{kind}/{found}"] = ""
-    elif is_namespace(first):
-        spaces[first] = None
-        if pod_owner(found):
-            pods[found] = first
-        elif found:
-            others[found] = None
-
-
 def _pod_of_values(values: Sequence[str], name: str) -> str:
     """The one bare value that can only be a pod, unless the rule is about something else than pods."""
-    if re.search(
-        r"(?i)deployment|statefulset|daemonset|replicas|hpa|autoscaler|job|node|persistentvolume|quota|kubelet|target|namespace",
-        name,
-    ) and not _POD_RULE.search(name):
+    if _OTHER_RULE.search(name) and not _POD_RULE.search(name):
         return ""
     found = {v for v in values if pod_owner(v) and not is_exporter(v)}
     return found.pop() if len(found) == 1 else ""

@@ -94,7 +94,7 @@ def _entry(payload: Mapping[str, Any], entry: Mapping[str, Any], source: str) ->
         links=tuple(links),
         expr=annotations.get("expr") or "",
         subject=find(labels, [summary, description], name),
-        raw=entry,
+        raw=bounded(entry),
     )
 
 
@@ -121,7 +121,7 @@ def _own(payload: Mapping[str, Any]) -> Parsed | None:
         links=alert.links,
         expr=alert.expr,
         subject=subject,
-        raw=alert.raw,
+        raw=bounded(alert.raw),
     )
     stated = {
         key: value
@@ -138,7 +138,7 @@ def _own(payload: Mapping[str, Any]) -> Parsed | None:
         )
         if (value := getattr(alert, key))
     }
-    kept = read.model_copy(update={**stated, "raw": bounded(alert.raw)})
+    kept = read.model_copy(update=stated)
     return Parsed(is_alert=True, source=alert.source, alerts=(kept,))
 
 

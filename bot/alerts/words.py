@@ -17,14 +17,15 @@ def listed(text: str) -> frozenset[str]:
 
 _LEVELS: dict[Level, str] = {
     "critical": """critical crit error err high urgent emergency emerg severe fatal disaster blocker alarm alert panic page major
-        p0 p1 sev0 sev1 s0 s1 kritisch critique crítico crítica critico critica kritiek kritisk krytyczny kritický критический критическая критическое критично
-        критичный критичная авария высокий высокая 严重 紧急 致命 危急 嚴重 緊急 重大 クリティカル 심각 치명적 위험 kritik dringend urgente grave schwerwiegend hoch élevée alta""",
-    "warning": """warning warn medium moderate minor average ticket p2 sev2 s2 warnung avertissement advertencia aviso avviso avvertimento
-        atención waarschuwing varning advarsel ostrzeżenie предупреждение внимание средний средняя 警告 一般 次要 注意 경고 uyarı mittel
-        moyenne media média""",
+        p0 p1 sev0 sev1 s0 s1 kritisch kritische critique crítico crítica critico critica kritiek kritisk krytyczny kritický
+        критический критическая критическое критично критичный критичная авария высокий высокая 严重 紧急 致命 危急 嚴重 緊急
+        重大 クリティカル 심각 치명적 위험 kritik dringend urgente grave schwerwiegend hoch élevée élevé alta""",
+    "warning": """warning warn medium moderate minor average ticket p2 sev2 s2 warnung avertissement advertencia aviso avviso
+        avvertimento atención waarschuwing varning advarsel ostrzeżenie предупреждение внимание средний средняя 警告 一般 次要
+        注意 경고 uyarı mittel moyenne media média""",
     "info": """info information informational notice low none ok normal debug p3 p4 p5 sev3 sev4 sev5 s3 s4 hinweis
-        informations información informativo informazione informatie инфо информация низкий низкая 信息 提示 通知 資訊 情報 정보 bilgi niedrig
-        faible baja baixa bassa""",
+        informations información informativo informazione informatie инфо информация низкий низкая 信息 提示 通知 資訊 情報
+        정보 bilgi niedrig faible baja baixa bassa""",
 }
 _FIRING = """firing fired alerting triggered triggering re-triggered retriggered problem alarm alert open opened active activated breached
     critical down unhealthy failing ausgelöst aktiv problème déclenchée déclenché alerte disparada disparado activa alerta ativo attivo
@@ -47,28 +48,32 @@ STATUSES: dict[str, Status] = {
 PLAIN_SEVERITIES = ("critical", "warning", "info", "none", "error", "page", "fatal", "ticket")
 
 _FIELDS = {
-    "name": """alert|alert name|alertname|alert rule|rule|rule name|rulename|monitor|monitor name|check|trigger|alarm|alarm name|problem|problem name
-        |event name|alarmname|名称|告警名称|报警名称|告警规则|规则名称|告警|アラート|アラート名|알림|경고 이름|alarmname|warnungsname|regel|alerte
-        |nom de l'alerte|règle|alerta|nombre|nombre de la alerta|nome do alerta|regla|regra|тревога|название|имя|правило|оповещение""",
-    "status": """status|state|alert status|alert state|current state|condition|monitor condition|zustand|état|etat|statut|estado|stato|статус
-        |состояние|状态|告警状态|状態|ステータス|상태|durum""",
-    "severity": """severity|level|priority|alert severity|alert level|urgency|criticality|sev|schweregrad|priorität|stufe|sévérité|gravité
-        |niveau|priorité|gravedad|severidad|severidade|nivel|nível|prioridad|prioridade|gravità|livello|ernst|серьёзность|серьезность
-        |критичность|важность|уровень|приоритет|级别|告警级别|严重程度|严重级别|等级|优先级|重要度|深刻度|重大度|심각도|önem""",
-    "summary": """summary|title|subject|headline|message|zusammenfassung|meldung|nachricht|résumé|resumen|mensaje|resumo|mensagem|riepilogo
-        |сводка|кратко|сообщение|摘要|概要|主题|标题|告警内容|メッセージ|요약|özet""",
-    "description": """description|details text|reason text|info text|beschreibung|descripción|descrição|descrizione|описание|描述|说明
-        |告警描述|详情描述|説明|設명|설명|açıklama""",
-    "started": """started|started at|startsat|starts at|start|start time|fired at|firing since|since|triggered at|active since|activated at|time
-        |timestamp|alert time|begin|began|opened|opened at|onset|beginn|seit|zeit|startzeit|début|depuis|heure|inicio|desde|hora|início|inizio
-        |начало|время|с|开始时间|触发时间|告警时间|故障时间|发生时间|時間|時刻|発生時刻|発生日時|시작 시간|발생 시간|başlangıç""",
-    "ended": """ended|ended at|endsat|ends at|end|resolved at|recovered at|closed at|end time|ende|fin|恢复时间|结束时间|復旧時刻|время окончания""",
+    "name": """alert|alert name|alertname|alert rule|rule|rule name|rulename|monitor|monitor name|check|trigger|alarm
+        |alarm name|problem|problem name|event name|alarmname|名称|告警名称|报警名称|告警规则|规则名称|告警|アラート
+        |アラート名|알림|경고 이름|alarmname|warnungsname|regel|alerte|nom de l'alerte|règle|alerta|nombre
+        |nombre de la alerta|nome do alerta|regla|regra|тревога|название|имя|правило|оповещение""",
+    "status": """status|state|alert status|alert state|current state|condition|monitor condition|zustand|état|etat|statut
+        |estado|stato|статус|состояние|状态|告警状态|状態|ステータス|상태|durum""",
+    "severity": """severity|level|priority|alert severity|alert level|urgency|criticality|sev|schweregrad|priorität|stufe
+        |sévérité|gravité|niveau|priorité|gravedad|severidad|severidade|nivel|nível|prioridad|prioridade|gravità|livello
+        |ernst|серьёзность|серьезность|критичность|важность|уровень|приоритет|级别|告警级别|严重程度|严重级别|等级|优先级
+        |重要度|深刻度|重大度|심각도|önem""",
+    "summary": """summary|title|subject|headline|message|zusammenfassung|meldung|nachricht|résumé|resumen|mensaje|resumo
+        |mensagem|riepilogo|сводка|кратко|сообщение|摘要|概要|主题|标题|告警内容|メッセージ|요약|özet""",
+    "description": """description|details text|reason text|info text|beschreibung|descripción|descrição|descrizione|описание
+        |描述|说明|告警描述|详情描述|説明|設명|설명|açıklama""",
+    "started": """started|started at|startsat|starts at|start|start time|fired at|firing since|since|triggered at
+        |active since|activated at|time|timestamp|alert time|begin|began|opened|opened at|onset|beginn|seit|zeit|startzeit
+        |début|depuis|heure|inicio|desde|hora|início|inizio|начало|время|с|开始时间|触发时间|告警时间|故障时间|发生时间|時間
+        |時刻|発生時刻|発生日時|시작 시간|발생 시간|başlangıç""",
+    "ended": """ended|ended at|endsat|ends at|end|resolved at|recovered at|closed at|end time|ende|fin|恢复时间|结束时间
+        |復旧時刻|время окончания""",
     "expr": "expr|expression|query|promql|ausdruck|expresión|запрос|表达式|条件式",
     "labels": "labels|label|tags|etiquetas|étiquettes|метки|标签|ラベル",
     "annotations": "annotations|annotation|anmerkungen|аннотации|注释|注解",
     "details": "details|alert details|detail|alerts|context|detalles|détails|детали|подробности|详情|告警详情|詳細",
-    "namespace": """namespace|k8s namespace|kubernetes namespace|kube namespace|ns|namensraum|espace de noms|espacio de nombres|命名空间|名前空間
-        |네임스페이스|пространство имён|пространство имен|неймспейс""",
+    "namespace": """namespace|k8s namespace|kubernetes namespace|kube namespace|ns|namensraum|espace de noms
+        |espacio de nombres|命名空间|名前空間|네임스페이스|пространство имён|пространство имен|неймспейс""",
     "pod": "pod|pod name|podname|k8s pod|kubernetes pod|pod名称|容器组|под|имя пода|nombre del pod|nom du pod|ポッド|파드",
     "container": "container|container name|conteneur|contenedor|contêiner|контейнер|容器|容器名称|コンテナ|컨테이너",
     "node": "node|node name|nodename|k8s node|knoten|nœud|nodo|nó|узел|нода|节点|节点名称|ノード|노드",

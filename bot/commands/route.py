@@ -7,8 +7,8 @@ from bot.commands.jsonl import filter_lines
 
 
 def run(jsonl: bool, config: Path | None) -> int:
-    from bot.playbooks.router import Router
+    from bot.playbooks.router import Router, route_line
     from bot.wiring import open_library
 
     router = Router(open_library(configuration.load(config)))
-    return filter_lines(router.route_line, jsonl=jsonl)
+    return filter_lines(lambda line: route_line(router, line), jsonl=jsonl)

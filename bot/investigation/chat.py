@@ -18,6 +18,7 @@ os.environ["AGNO_TELEMETRY"] = (
 
 from agno.exceptions import ModelProviderError
 from agno.models.openai.like import OpenAILike
+from agno.utils.log import configure_agno_logging
 from openai import (
     APIConnectionError,
     APIStatusError,
@@ -36,9 +37,16 @@ PAUSES_S: Final = (0.5, 1.5)
 MOST_PAUSE_S: Final = 8.0
 MAX_OUTPUT_TOKENS: Final = 4_000
 
-for _name in ("agno", "agno-team", "agno-workflow"):
-    # Its error lines repeat what the analyst reports in one; tracebacks of tool calls would carry data past our redaction.
-    logging.getLogger(_name).setLevel(logging.CRITICAL)
+# agno's own lines repeat what the analyst reports in one, and its tracebacks of tool calls would carry data past our redaction.
+_SILENT = logging.getLogger("bot.silent")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
+configure_agno_logging(
+    custom_default_logger=_SILENT,
+    custom_agent_logger=_SILENT,
+    custom_team_logger=_SILENT,
+    custom_workflow_logger=_SILENT,
+)
 
 
 def make_client(settings: ModelSettings) -> AsyncOpenAI:
@@ -65,7 +73,10 @@ def make_client(settings: ModelSettings) -> AsyncOpenAI:
 
 def _entra_token() -> Callable[[], Awaitable[str]]:
     try:
-        from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
+        from azure.identity.aio import (  # type: ignore[import-not-found,unused-ignore]
+            DefaultAzureCredential,
+            get_bearer_token_provider,
+        )
     except ImportError:
         raise ValueError(
             "Azure OpenAI without AZURE_OPENAI_API_KEY signs in through Entra ID, which needs the extra: pip install 'rca-bot[azure]'"

@@ -23,7 +23,7 @@ from bot.investigation.claims import (
     GroundedClaims,
 )
 from bot.investigation.facts import KINDS, Facts, facts, without_ids
-from bot.investigation.haystack import Haystack, split
+from bot.investigation.haystack import STRANGERS_SIGNALS, Haystack, split
 from bot.tools.evidence import Evidence
 from mcp_servers.common.untrusted import clean
 
@@ -101,7 +101,7 @@ class _Grounding:
     # one sentence
 
     def _claim(self, claim: Claim) -> GroundedClaim | None:
-        text, removed = _harmless(claim.text)
+        text, removed = harmless(claim.text)
         if not re.search(r"\w", text):
             return None
         ids, unknown = self._ids(claim.evidence)
@@ -158,7 +158,7 @@ class _Grounding:
         if cause.code not in self._vocabulary:
             self._notes.append(f"the model named a cause that does not exist ({clean(cause.code, 60)}); it was dropped")
             return None
-        name, _ = _harmless(cause.object)
+        name, _ = harmless(cause.object)
         ids, _ = self._ids(cause.evidence)
         usable = tuple(i for i in ids if self._evidence[i].ok)
         confidence = min(max(cause.confidence, 0.0), 1.0) if math.isfinite(cause.confidence) else 0.0
@@ -172,7 +172,10 @@ class _Grounding:
             parts = name.split("/")
             if not all(everything.has_name(part) for part in parts[1:] or parts):
                 reason = f"{name} is not in {', '.join(usable)}"
-            tainted = not reason and not all(clean_heap.has_name(part) for part in parts[1:] or parts)
+            named_cleanly = all(clean_heap.has_name(part) for part in parts[1:] or parts)
+            tainted = not reason and (
+                not named_cleanly or all(_speaks_for_strangers(self._evidence[i]) for i in usable)
+            )
         if reason:
             self._notes.append(
                 f"the model suggested {cause.code} on {name or 'no object'}; it is marked unsupported: {reason}"
@@ -190,7 +193,7 @@ class _Grounding:
 
     def _next_step(self, raw: str) -> str:
         """A next step may name only what trustworthy evidence or the alert names; a command or a link in it drops it."""
-        text, removed = _harmless(raw)
+        text, removed = harmless(raw)
         if removed:
             self._notes.append(f"a next step of the model held {removed}; it was dropped")
             return ""
@@ -214,7 +217,14 @@ class _Grounding:
         return self._heaps[ids]
 
 
-def _harmless(raw: str) -> tuple[str, str]:
+def _speaks_for_strangers(one: Evidence) -> bool:
+    """Whether what this evidence judges rests on text that strangers write: no signal of it comes from the backend itself."""
+    if "*" in one.tainted:
+        return True
+    return bool(one.tainted) and all(signal.code.startswith(STRANGERS_SIGNALS) for signal in one.signals)
+
+
+def harmless(raw: str) -> tuple[str, str]:
     """A sentence of the model fit to be shown, and what had to be removed from it ("" for nothing)."""
     text = without_ids(clean(raw, MAX_TEXT))
     removed = ""

@@ -16,7 +16,7 @@ from bot.investigation.journal import Journal, NoJournal
 from bot.investigation.model import Finding, Progress, Report, StepView
 from bot.investigation.reporting import Draft
 from bot.investigation.steps import StepRun, ToolCaller
-from bot.investigation.verdict import rank
+from bot.investigation.verdict import Ranking, rank
 from bot.playbooks.model import Playbook
 from bot.playbooks.plan import Plan
 from bot.playbooks.router import Choice
@@ -35,7 +35,9 @@ class Tools(ToolCaller, Protocol):
 class Explain(Protocol):
     """The analyst: adds a grounded explanation to a finished report, or a note why there is none."""
 
-    async def __call__(self, report: Report, playbook: Playbook) -> Report: ...
+    async def __call__(
+        self, report: Report, playbook: Playbook, context: Callable[..., Mapping[str, Any]]
+    ) -> Report: ...
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,12 @@ class Investigator:
         ).report()
         if self.explain is not None:
             emit(state.model_copy(update={"stage": "analysis", "line": "weighing the findings"}))
-            report = await self.explain(report, chosen)
+            report = await self.explain(report, chosen, run.context)
         emit(state.model_copy(update={"stage": "done", "line": ""}))
         return report.model_copy(update={"duration_seconds": time.monotonic() - clock})
 
 
-def _ranked(playbook: Playbook, alert: Alert, run: StepRun, findings: Iterable[Finding]) -> Any:
+def _ranked(playbook: Playbook, alert: Alert, run: StepRun, findings: Iterable[Finding]) -> Ranking:
     missing = [s.title for s in playbook.steps if s.key and run.results[s.id].status != "ok"]
     evidence = [e for found in run.evidence.values() for e in found]
     return rank(

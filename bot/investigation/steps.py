@@ -231,11 +231,11 @@ class StepRun:
         result = self.results.get(step.id)
         if result is None:
             status = "running" if step.id in self.running else "pending"
-            return StepView(id=step.id, title=step.title, status=status)  # type: ignore[arg-type]
+            return StepView(id=step.id, title=step.title, status=status)
         status = {"ok": "done", "error": "failed", "skipped": "skipped"}[result.status]
         note = result.error if result.status != "ok" else self._note(step, result)
         evidence = ", ".join(e.id for e in self.evidence.get(step.id, ()))
-        return StepView(id=step.id, title=step.title, status=status, note=clip(note), evidence=evidence)  # type: ignore[arg-type]
+        return StepView(id=step.id, title=step.title, status=status, note=clip(note), evidence=evidence)
 
     def _note(self, step: Step, result: StepResult) -> str:
         if step.note:

@@ -244,6 +244,14 @@ def union(value: Any, *others: Any) -> list[Any]:
     return merged
 
 
+def unique_names(value: Any) -> list[Any]:
+    """A list of object paths without those that end like an earlier one: ``checkout-1`` and ``Pod/shop/checkout-1`` are one."""
+    kept: dict[str, Any] = {}
+    for item in union(value):
+        kept.setdefault(tail(item), item)
+    return list(kept.values())
+
+
 def _no_list(value: Any) -> list[Any]:
     raise ExpressionError(f"union needs lists, got {type(value).__name__}")
 
@@ -289,6 +297,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "tojson": tojson,
     "split": split,
     "union": union,
+    "unique_names": unique_names,
     "has_signal": has_signal,
 }
 FILTERS_ALLOWED: Final[dict[str, Callable[..., Any]]] = {
@@ -302,6 +311,7 @@ TESTS_ALLOWED: Final[dict[str, Callable[..., Any]]] = {
     "contains": contains,
     "startswith": startswith,
     "endswith": endswith,
+    "has_signal": has_signal,
 }
 
 __all__ = ["FILTERS_ALLOWED", "MAX_TEXT", "TESTS_ALLOWED", "ExpressionError", "MissingValue", "jp", "path", "regex"]

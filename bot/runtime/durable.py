@@ -97,7 +97,11 @@ class Durable:
     @staticmethod
     async def step(name: str, function: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs ``function`` as a checkpoint: once it returned, a resumed workflow gets its (JSON) result without running it."""
-        return await DBOS.run_step_async({"name": name}, function, *args, **kwargs)
+
+        async def run() -> R:  # the engine logs the arguments of a cancelled step; there is nothing to see in these
+            return await function(*args, **kwargs)
+
+        return await DBOS.run_step_async({"name": name}, run)
 
     @staticmethod
     async def forget_old() -> None:

@@ -127,14 +127,15 @@ class Intake:
         if not self._within_budget(channel, rules.max_per_hour):
             return await self._over_budget(team, channel, message, parsed, rules)
         others = tuple(a for a in parsed.alerts if a not in worth)
-        return await self._accept(_work(team, channel, message, (*worth, *others)), "started")
+        started = self._started[channel]
+        started.append(self._clock())  # taken before the wait: events come in side by side
+        outcome = await self._accept(_work(team, channel, message, (*worth, *others)), "started")
+        if outcome == "repeated":
+            started.pop()
+        return outcome
 
     async def _accept(self, work: Work, outcome: str) -> str:
-        if not await self._runtime.accept(work):
-            return "repeated"
-        if outcome == "started":
-            self._started[work.channel].append(self._clock())
-        return outcome
+        return outcome if await self._runtime.accept(work) else "repeated"
 
     def _within_budget(self, channel: str, most: int) -> bool:
         started = self._started[channel]

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 from slack_sdk.errors import SlackApiError
@@ -11,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from bot.incidents.ids import investigation_id
 from bot.incidents.store import Store
 from bot.investigation.model import Progress, Report
+from bot.observe.metrics import METRICS, Metrics
 from bot.runtime.contracts import Work
 from bot.slack import cards, reactions
 from bot.slack.answers import Answers
@@ -36,6 +38,7 @@ class Card:
     work: Work
     writer: CardWriter | None = None
     waiting: Message | None = None
+    greeted: bool = False
 
 
 class SlackThread:
@@ -50,8 +53,10 @@ class SlackThread:
         edit_interval_s: float = 3.0,
         edits_per_minute: float = 40.0,
         link_hosts: Sequence[str] = (),
+        metrics: Metrics = METRICS,
     ) -> None:
         self.clients = clients
+        self._metrics = metrics
         self.posts = Posts(store, clients)
         self._render_file = render_file
         self._interval = edit_interval_s
@@ -76,14 +81,20 @@ class SlackThread:
         first = Progress(
             investigation=investigation, stage="accepted", alert=work.alerts[0], started_at=work.received_at
         )
-        eyes = asyncio.create_task(reactions.looking(self.clients, work.channel, work.ts))
+        eyes = None if card.greeted else asyncio.create_task(reactions.looking(self.clients, work.channel, work.ts))
+        card.greeted = True
         try:
-            ts, _ = await self.posts.once(investigation, CARD, work.channel, root(work), cards.progress_card(first))
+            ts, new = await self.posts.once(investigation, CARD, work.channel, root(work), cards.progress_card(first))
         except (SlackApiError, *AWAY) as error:
             log.warning("card_not_posted", error=str(as_delivery(error, work.channel, doing="Posting the card")))
         else:
             self._attach(card, ts)
-        await eyes
+            if new:
+                self._metrics.first_sign_seconds.observe(
+                    max(0.0, (datetime.now(UTC) - work.received_at).total_seconds())
+                )
+        if eyes is not None:
+            await eyes
 
     def progress(self, work: Work, progress: Progress) -> None:
         card = self._cards.setdefault(progress.investigation, Card(work))

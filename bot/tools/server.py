@@ -109,6 +109,8 @@ class Server:
         if self._supervisor is not None:
             return
         self._stopping = False
+        self._settled.clear()
+        self._connection = None
         self._state, self._reason = "connecting", ""
         self._supervisor = asyncio.create_task(self._supervise(), name=f"MCP server {self.settings.name}")
 

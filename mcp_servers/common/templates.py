@@ -53,7 +53,7 @@ _KEYS_ERROR = ("error", "err", "exception", "stack_trace", "exc_info")
 
 @dataclass(frozen=True)
 class Line:
-    """One line as read: its time where it bears one, its level, and its text without the time stamp."""
+    """One line as read: its time where it bears one with its zone, its level, and its text without the time stamp."""
 
     text: str
     level: Level
@@ -116,7 +116,9 @@ def _stamp(text: str) -> tuple[datetime | None, str]:
     match = _STAMP.match(text)
     if not match:
         return None, text
-    zone = (match[3] or "Z").replace("Z", "+00:00")
+    if not match[3]:  # a time without a zone may be any place's: it is taken off, and not believed
+        return None, text[match.end() :]
+    zone = match[3].replace("Z", "+00:00")
     try:
         moment = datetime.fromisoformat(f"{match[1].replace(' ', 'T')}.{(match[2] or '0')[:6]:0<6}{zone}").astimezone(
             UTC

@@ -50,41 +50,51 @@ def callers_of(service: str, namespace: str, workloads: Sequence[Json]) -> list[
 def address_signals(workloads: Sequence[Json], services: Sequence[Json], namespace: str) -> list[Signal]:
     """`svc.address_wrong` for addresses of ``namespace`` whose Service does not exist there, or does not offer that port.
 
-    ``services`` must be all Services of the namespace. An unknown host is judged only where its name is close to a Service's: a bare name
-    may also be an entry of the pod's hosts file or of a search domain.
+    ``services`` must be all Services of the namespace. An unknown host is a critical matter where its name is close to a Service's; else it
+    only warns: the node's search domains may know it. Hosts that are workloads without a Service are `namespace_signals`' business.
     """
     known = {o.name(s): s for s in services if o.namespace(s) == namespace}
+    names = {o.name(w) for w in workloads}
     found = []
     for workload in workloads:
+        aliases = {
+            str(n)
+            for a in o.rows(workload, "spec", "template", "spec", "hostAliases")
+            for n in a.get("hostnames") or []
+        }
         for address in addresses_of(workload):
-            if address.namespace != namespace:
+            if address.namespace != namespace or address.host in aliases:
                 continue
-            called, who = known.get(address.host), o.name(workload)
-            setting = f"{address.variable} of {who}"
-            if called is None:
-                near = close(address.host, known, 1)
-                if near and _alike(near[0], address.host):
-                    detail = f"{setting} names host {address.host}, which no Service of {namespace} has; the nearest is {near[0]}"
-                    found.append(signal("svc.address_wrong", address.workload, detail))
-                continue
-            ports = {o.number(p, "port") for p in o.rows(called, "spec", "ports")} - {None}
-            headless = o.text(called, "spec", "clusterIP") == "None"  # reaches any port of the pod directly
-            if (
-                ports
-                and address.port not in ports
-                and not headless
-                and o.text(called, "spec", "type") != "ExternalName"
-            ):
-                offered = ", ".join(str(p) for p in sorted(p for p in ports if p is not None))
-                detail = (
-                    f"{setting} asks {address.host} on port {address.port}; Service {address.host} offers {offered}"
-                )
-                found.append(signal("svc.address_wrong", address.workload, detail, value=float(address.port)))
+            called = known.get(address.host)
+            if called is not None:
+                found += _wrong_port(address, called)
+            elif address.host not in names:
+                near = [n for n in close(address.host, known, 3) if _alike(n, address.host)]
+                detail = f"{_setting(address)} names host {address.host}, which no Service of {namespace} has"
+                detail += f"; the nearest is {near[0]}" if near else ""
+                severity = "critical" if near else "warning"
+                found.append(signal("svc.address_wrong", address.workload, detail, severity=severity))
     return found
 
 
+def _setting(address: Address) -> str:
+    return f"{address.variable} of {address.workload.rpartition('/')[2]}"
+
+
+def _wrong_port(address: Address, service: Json) -> list[Signal]:
+    ports = sorted({n for p in o.rows(service, "spec", "ports") if (n := o.number(p, "port"))})
+    headless = o.text(service, "spec", "clusterIP") == "None"  # reaches any port of the pods directly
+    if not ports or address.port in ports or headless or o.text(service, "spec", "type") == "ExternalName":
+        return []
+    offered = ", ".join(map(str, ports))
+    detail = f"{_setting(address)} asks {address.host} on port {address.port}; Service {address.host} offers {offered}"
+    return [signal("svc.address_wrong", address.workload, detail, value=float(address.port))]
+
+
 def _alike(known: str, given: str) -> bool:
-    """The same name but for separators or one slip of the pen: ``cart-service`` and ``cartservice``."""
+    """The same name but for separators, one slip of the pen, or a part more: ``cart-service``, ``cartservices``, ``cart-old``."""
+    if given.startswith(f"{known}-") or given.endswith(f"-{known}") or known.startswith(f"{given}-"):
+        return True
     plain = [re.sub(r"[^a-z0-9]", "", n) for n in (known, given)]
     return plain[0] == plain[1] or (abs(len(plain[0]) - len(plain[1])) <= 1 and _distance_one(*plain))
 

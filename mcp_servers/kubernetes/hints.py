@@ -31,7 +31,7 @@ _UID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _IP = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::([0-9]{1,5}))?")
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _HOST = re.compile(r"([a-z0-9][-a-z0-9]{0,62})\.([a-z0-9][-a-z0-9]{0,62})\.svc(?:\.[a-z0-9.-]{1,100})?(?::[0-9]{1,5})?")
-_POD_OF_DEPLOYMENT = re.compile(r"(.{1,220}?)-([a-z0-9]{5,10})-([bcdfghjklmnpqrstvwxz2456789]{5})")
+_POD_OF_DEPLOYMENT = re.compile(r"(.{1,220}?)-([a-z0-9]{4,10})-([bcdfghjklmnpqrstvwxz2456789]{5})")
 _POD_OF_SET = re.compile(r"(.{1,240}?)-([0-9]{1,4})")
 _POD_OF_DAEMONS = re.compile(r"(.{1,240}?)-([bcdfghjklmnpqrstvwxz2456789]{5})")
 
@@ -96,9 +96,7 @@ def read_hints(query: str) -> Hints:
 
 
 def workload_names_of(pod: str) -> list[str]:
-    """What a pod of that name could belong to, the likeliest first: ``checkout-7d9f8c6b5-x8k2p`` gives ``checkout``."""
-    found = []
-    for shape in (_POD_OF_DEPLOYMENT, _POD_OF_SET, _POD_OF_DAEMONS):
-        if match := shape.fullmatch(pod):
-            found.append(match[1])
-    return list(dict.fromkeys(found))
+    """What a pod of that name could belong to, the longest first: ``checkout-7d9f8c6b5-x8k2p`` gives ``checkout-7d9f8c6b5`` (a DaemonSet's
+    pod would look like that) and ``checkout``."""
+    matched = (shape.fullmatch(pod) for shape in (_POD_OF_DEPLOYMENT, _POD_OF_SET, _POD_OF_DAEMONS))
+    return sorted({m[1] for m in matched if m}, key=len, reverse=True)

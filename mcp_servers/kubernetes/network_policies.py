@@ -16,6 +16,12 @@ def _isolates(policy: Json) -> bool:
     return "Ingress" in kinds if isinstance(kinds, list) else True  # the default
 
 
+def _takes(policy: Json, labels: dict[str, str]) -> bool:
+    """Whether the policy isolates pods with these labels. Without a ``podSelector`` (it is required) nothing can be said."""
+    selector = o.branch(policy, "spec").get("podSelector")
+    return isinstance(selector, dict) and _isolates(policy) and matches(selector, labels)
+
+
 def _admits_port(rule: Json, numbers: set[int], names: set[str]) -> bool:
     ports = o.rows(rule, "ports")
     if not ports:
@@ -41,7 +47,7 @@ def policy_signals(
     if not pods:
         return []
     labels = o.labels(pods[0])
-    taking = [p for p in policies if _isolates(p) and matches(o.branch(p, "spec", "podSelector"), labels)]
+    taking = [p for p in policies if _takes(p, labels)]
     rules = [r for p in taking for r in o.rows(p, "spec", "ingress")]
     if not taking or any(_admits_port(r, numbers, names) for r in rules):
         return []

@@ -15,7 +15,7 @@ from mcp_servers.kubernetes.quantities import parse_time, seconds_since
 Json = dict[str, Any]
 ContainerKind = Literal["app", "init", "sidecar", "ephemeral"]
 
-_POD_SUFFIX = re.compile(r"-[a-z0-9]{5}$")
+_POD_NAME = re.compile(r"([a-z0-9][-a-z0-9.]{0,240}?)-[b-df-hj-np-tv-z0-9]{6,10}-[b-df-hj-np-tv-z0-9]{5}")
 _HASH_SUFFIX = re.compile(r"-[a-z0-9]{5,10}$")
 
 
@@ -133,6 +133,15 @@ def deployment_of_replicaset(called: str, template_hash: str = "") -> str:
     if template_hash:
         return called.removesuffix(f"-{template_hash}") if called.endswith(f"-{template_hash}") else ""
     return _HASH_SUFFIX.sub("", called) if _HASH_SUFFIX.search(called) else ""
+
+
+def deployment_of_pod(called: str) -> str:
+    """The Deployment's name from its pod's, where the pod itself is not at hand: ``checkout-7d9f8c6b5-x8k2p`` gives ``checkout``.
+
+    The API server makes both suffixes of letters that form no word and of digits, without vowels; anything else gives "".
+    """
+    match = _POD_NAME.fullmatch(called)
+    return match[1] if match else ""
 
 
 def index(*lists: Iterable[Json]) -> dict[str, Json]:

@@ -17,6 +17,7 @@ class Reading:
         self.partial: list[Partial] = []
         self.notes: list[str] = []
         self.missing: dict[str, str] = {}
+        self.older: set[str] = set()
 
     async def all(self, *asked: tuple[str, str] | tuple[str, str, dict[str, Any]]) -> list[list[Json]]:
         """The objects of several (kind, namespace) pairs, read side by side; ``[]`` for what could not be read.
@@ -30,12 +31,12 @@ class Reading:
         try:
             read = self.cluster.list_metadata if metadata else self.cluster.list
             listing = await read(kind, namespace, **selectors)
-            note = await self.cluster.fallback_note(kind)
+            note = await self.cluster.fallback_note(kind)  # an old API server
         except ToolFailure as failure:
             self._lost(kind, failure)
             return []
         if note:
-            self.notes.append(note)
+            self.older.add(await self.cluster.version(kind))
         if not listing.complete:
             self.partial.append(Partial(part=kind, code="TOO_LARGE", message=listing.note))
         return listing.items
@@ -55,4 +56,6 @@ class Reading:
     def into(self, answer: Envelope) -> None:
         """Put notes and partial failures into the answer."""
         answer.notes = [*answer.notes, *self.notes]
+        if self.older:
+            answer.notes.append(f"the API server is old: read through {', '.join(sorted(self.older))}")
         answer.partial = [*answer.partial, *self.partial]

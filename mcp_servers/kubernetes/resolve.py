@@ -81,18 +81,83 @@ def candidates(hints: Hints, world: World) -> list[Candidate]:
 
 
 def _leads(hints: Hints, world: World) -> Iterator[Lead]:
-    owners = o.index(world.replica_sets)
-    of_pod = {id(p): o.workload(p, owners) for p in world.pods}
-    named = hints.named
+    finder = _Finder(world)
+    yield from finder.named(hints.named)
+    for uid in hints.uids:
+        yield from finder.uid(uid)
+    for word in hints.words:
+        yield from finder.word(word)
+    for first, second in hints.pairs:
+        yield from finder.pair(first, second)
+    for word in hints.exporters:
+        yield from finder.pods(word, 0.35)
+        yield from finder.workloads(word, 0.3)
+    for address in hints.addresses:
+        yield from finder.address(address)
 
-    def pods_called(name: str, strength: float, spaces: frozenset[str] | None = None) -> Iterator[Lead]:
-        alive = [p for p in world.pods if o.name(p) == name and (spaces is None or o.namespace(p) in spaces)]
-        for pod in alive:
-            yield Lead(of_pod[id(pod)], strength, f"pod {name} exists", name)
-        if alive:
+
+class _Finder:
+    """The ways a word can point to a workload of one `World`. ``spaces`` narrows a search to namespaces."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        owners = o.index(world.replica_sets)
+        self.owner = {id(p): o.workload(p, owners) for p in world.pods}
+
+    def named(self, named: dict[str, str]) -> Iterator[Lead]:
+        """What ``key=value`` words say."""
+        if pod := named.get("pod"):
+            yield from self.pods(pod, 0.3 if is_exporter(pod) else 0.98)
+        if workload := named.get("workload"):
+            kind, _, name = workload.rpartition("/")
+            yield from self.workloads(name, 0.95, kind.rpartition("/")[2])
+        if service := named.get("service"):
+            strength = 0.2 if is_exporter(service) else 0.9
+            yield from self.services(service, strength)
+            yield from self.workloads(service, strength - 0.05)
+            yield from _telemetry(service, self.world, strength - 0.05)
+        if container := named.get("container"):
+            for pod_ in self.world.pods:
+                if any(c.name == container for c in o.containers(pod_)):
+                    yield Lead(self.owner[id(pod_)], 0.45, f"it has a container {container}")
+
+    def uid(self, uid: str) -> Iterator[Lead]:
+        for pod in self.world.pods:
+            if o.text(pod, "metadata", "uid") == uid:
+                yield Lead(self.owner[id(pod)], 0.97, f"the uid is that of pod {o.name(pod)}", o.name(pod))
+
+    def word(self, word: str) -> Iterator[Lead]:
+        """A bare word may be anything."""
+        yield from self.pods(word, 0.95)
+        yield from self.workloads(word, 0.8)
+        yield from self.services(word, 0.7)
+        yield from _telemetry(word, self.world, 0.6)
+
+    def pair(self, first: str, second: str) -> Iterator[Lead]:
+        """``namespace/name`` or ``Kind/name``."""
+        if first not in self.world.namespaces:
+            yield from self.workloads(second, 0.85, first)
             return
-        for called in workload_names_of(name):
-            gone = [w for w in world.workloads if o.name(w) == called and (spaces is None or o.namespace(w) in spaces)]
+        here = frozenset({first})
+        yield from self.pods(second, 0.96, here)
+        yield from self.workloads(second, 0.85, "", here)
+        yield from self.services(second, 0.8, here)
+
+    def address(self, address: str) -> Iterator[Lead]:
+        for pod in self.world.pods:
+            if o.text(pod, "status", "podIP") == address and o.branch(pod, "spec").get("hostNetwork") is not True:
+                strength = 0.25 if is_exporter(o.name(pod)) else 0.5
+                yield Lead(self.owner[id(pod)], strength, f"{address} is the address of pod {o.name(pod)}", o.name(pod))
+
+    def pods(self, name: str, strength: float, spaces: frozenset[str] | None = None) -> Iterator[Lead]:
+        """The pod itself, or the workload that a pod of that name belonged to."""
+        alive = [p for p in self.world.pods if o.name(p) == name and (spaces is None or o.namespace(p) in spaces)]
+        for pod in alive:
+            yield Lead(self.owner[id(pod)], strength, f"pod {name} exists", name)
+        for called in workload_names_of(name) if not alive else []:
+            gone = [
+                w for w in self.world.workloads if o.name(w) == called and (spaces is None or o.namespace(w) in spaces)
+            ]
             for workload in gone:
                 yield Lead(
                     o.ref_of(workload), strength - 0.12, f"pod {name} is gone; its name is that of a pod of {called}"
@@ -100,64 +165,23 @@ def _leads(hints: Hints, world: World) -> Iterator[Lead]:
             if gone:
                 return
 
-    def workloads_called(
-        name: str, strength: float, kind: str = "", spaces: frozenset[str] | None = None
+    def workloads(
+        self, name: str, strength: float, kind: str = "", spaces: frozenset[str] | None = None
     ) -> Iterator[Lead]:
-        for workload in world.workloads:
+        for workload in self.world.workloads:
             if spaces is not None and o.namespace(workload) not in spaces:
                 continue
             if o.name(workload) == name and kind.lower() in ("", o.text(workload, "kind").lower()):
                 yield Lead(o.ref_of(workload), strength, f"{o.text(workload, 'kind')} {name} exists")
 
-    def services_called(name: str, strength: float, spaces: frozenset[str] | None = None) -> Iterator[Lead]:
-        for service in world.services:
+    def services(self, name: str, strength: float, spaces: frozenset[str] | None = None) -> Iterator[Lead]:
+        for service in self.world.services:
             if o.name(service) != name or (spaces is not None and o.namespace(service) not in spaces):
                 continue
-            for workload in world.workloads:
-                if o.namespace(workload) == o.namespace(service) and selects(
-                    selector(service), template_labels(workload)
-                ):
+            for workload in self.world.workloads:
+                same = o.namespace(workload) == o.namespace(service)
+                if same and selects(selector(service), template_labels(workload)):
                     yield Lead(o.ref_of(workload), strength, f"Service {name} selects it")
-
-    if pod := named.get("pod"):
-        yield from pods_called(pod, 0.98 if not is_exporter(pod) else 0.3)
-    if workload := named.get("workload"):
-        kind, _, name = workload.rpartition("/")
-        yield from workloads_called(name, 0.95, kind.rpartition("/")[2])
-    if service := named.get("service"):
-        strength = 0.9 if not is_exporter(service) else 0.2
-        yield from services_called(service, strength)
-        yield from workloads_called(service, strength - 0.05)
-        yield from _telemetry(service, world, strength - 0.05)
-    for uid in hints.uids:
-        for item in world.pods:
-            if o.text(item, "metadata", "uid") == uid:
-                yield Lead(of_pod[id(item)], 0.97, f"the uid is that of pod {o.name(item)}", o.name(item))
-    for word in hints.words:
-        yield from pods_called(word, 0.95)
-        yield from workloads_called(word, 0.8)
-        yield from services_called(word, 0.7)
-        yield from _telemetry(word, world, 0.6)
-    for first, second in hints.pairs:
-        if first in world.namespaces:
-            here = frozenset({first})
-            yield from pods_called(second, 0.96, here)
-            yield from workloads_called(second, 0.85, "", here)
-            yield from services_called(second, 0.8, here)
-        else:
-            yield from workloads_called(second, 0.85, first)
-    for word in hints.exporters:
-        yield from pods_called(word, 0.35)
-        yield from workloads_called(word, 0.3)
-    if container := named.get("container"):
-        for item in world.pods:
-            if any(c.name == container for c in o.containers(item)):
-                yield Lead(of_pod[id(item)], 0.45, f"it has a container {container}")
-    for address in hints.addresses:
-        for item in world.pods:
-            if o.text(item, "status", "podIP") == address and o.branch(item, "spec").get("hostNetwork") is not True:
-                strength = 0.25 if is_exporter(o.name(item)) else 0.5
-                yield Lead(of_pod[id(item)], strength, f"{address} is the address of pod {o.name(item)}", o.name(item))
 
 
 def _telemetry(name: str, world: World, strength: float) -> Iterator[Lead]:

@@ -129,19 +129,21 @@ def answer_of(found: list[Change], read: Read, scope: Scope, limit: int, namespa
     if len(found) > limit:
         answer.notes.append(f"{len(found) - limit} changes of lower score are left out")
         answer.truncated = True
-    looked = span((scope.end - scope.start).total_seconds())
+    hours = (scope.end - scope.start).total_seconds() / 3600
+    looked = f"{hours:g} h" if hours < 48 else f"{hours / 24:g} d"
     if not found:
         answer.signals.append(
             signal(
                 "change.none_found",
                 o.ref("Namespace", "", namespace) if namespace else "Cluster",
-                f"no change in the {looked} before {iso(scope.end)} in what could be seen",
+                f"nothing changed in the {looked} before {iso(scope.end)} in what could be seen",
             )
         )
         answer.summary = f"no change found in {looked}; blind spots are listed"
     else:
         first = found[0]
-        answer.summary = f"{len(found)} changes in {looked}; first suspect: {first.what}, {_when(first)}"[:240]
+        many = "1 change" if len(found) == 1 else f"{len(found)} changes"
+        answer.summary = f"{many} in {looked}; first suspect: {first.what}, {_when(first)}"[:240]
     return answer
 
 

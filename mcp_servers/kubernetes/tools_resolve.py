@@ -59,13 +59,12 @@ def tools(context: Context) -> list[Tool]:
         reading = Reading(await context.cluster())
         world = await look(hints, reading)
         answer = target_of(hints, world, limit)
-        if named := hints.named.get("namespace"):
-            if answer.namespace != named and named not in world.namespaces:
-                near = close(named, world.namespaces, 3)
-                answer.notes.append(
-                    f"namespace {clean(named, 63)} does not exist"
-                    + (f"; close names: {', '.join(near)}" if near else "")
-                )
+        named = hints.named.get("namespace", "")
+        if named and named not in world.namespaces:
+            near = close(named, world.namespaces, 3)
+            answer.notes.append(
+                f"namespace {clean(named, 63)} does not exist" + (f"; close names: {', '.join(near)}" if near else "")
+            )
         reading.into(answer)
         return ok(answer)
 

@@ -16,6 +16,7 @@ from mcp_servers.kubernetes.addresses import address_signals, callers_of
 from mcp_servers.kubernetes.autoscaling import autoscaler_of, autoscaler_signals, budget_signals, budgets_of
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import NAME, OPTIONAL_NAMESPACE
+from mcp_servers.kubernetes.namespace_signals import Wiring, missing_signals
 from mcp_servers.kubernetes.naming import hint_for
 from mcp_servers.kubernetes.network_policies import policy_signals
 from mcp_servers.kubernetes.pod_rows import PodRow, pod_row, trouble_first
@@ -285,21 +286,21 @@ async def missing(name: str, namespace: str, services: list[Json], reading: Read
     kinds = ("Deployment", "StatefulSet", "DaemonSet")
     workloads = [w for part in await reading.all(*((k, namespace) for k in kinds)) for w in part]
     same = [w for w in workloads if o.name(w) == name]
-    spaces = sorted({o.namespace(w) for w in same} or {o.namespace(w) for w in workloads})
-    calls = [a for space in ([namespace] if namespace else spaces) for a in callers_of(name, space, workloads)]
+    spaces = [namespace] if namespace else sorted({o.namespace(w) for w in same} or {o.namespace(w) for w in workloads})
+    calls = [a for space in spaces for a in callers_of(name, space, workloads)]
     where = f"in namespace {namespace}" if namespace else "in any namespace that may be read"
     if not same and not calls:
         raise ToolFailure("NOT_FOUND", f"no Service {name} {where}", hint=hint_for(name, services))
     space = namespace or (o.namespace(same[0]) if same else calls[0].namespace)
-    owner = o.ref_of(same[0]) if same else ""
-    told = [f"{o.text(same[0], 'kind')} {name} exists"] if same else []
-    told += [f"{a.variable} of {a.workload.rpartition('/')[2]} names it" for a in calls[:2]]
-    detail = f"Service {name} does not exist in {space}, but {' and '.join(told)}"
-    # A workload without callers may need no Service (a worker); a caller that was given the name does.
-    severity = "critical" if calls else "info"
-    answer = ServiceHealth(summary=detail[:240], namespace=space, workloads=[o.ref_of(w) for w in same][:5])
+    here = [w for w in workloads if o.namespace(w) == space]
+    quotas = await reading.one("ResourceQuota", space)
+    signals = missing_signals(
+        name, calls, Wiring(space, [s for s in services if o.namespace(s) == space], here, (), quotas)
+    )
+    answer = ServiceHealth(
+        summary=signals[0].detail, signals=signals, namespace=space, workloads=[o.ref_of(w) for w in same][:5]
+    )
     answer.workload_status = [rollout_status(w) for w in same][:5]
     answer.callers = [f"{a.workload} ({a.variable})" for a in calls][:8]
-    answer.signals = [signal("svc.missing", o.ref("Service", space, name), detail, owner=owner, severity=severity)]
     answer.notes.append(f"no Service {name} {where}; {hint_for(name, services)}")
     return answer

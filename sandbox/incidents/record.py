@@ -170,6 +170,15 @@ def slack_alert(scenario: Scenario, pods: list[Json]) -> Json:
     }
 
 
+def spelled(content: Json) -> str:
+    """JSON with one object a line where there are many, so that a recording stays small and its differences readable."""
+    if "items" not in content:
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    rows = ",\n".join(json.dumps(i, separators=(",", ":"), ensure_ascii=False) for i in content["items"])
+    head = {k: v for k, v in content.items() if k != "items"}
+    return f'{json.dumps(head)[:-1]}, "items": [\n{rows}\n]}}\n'
+
+
 async def write(api: Api, scenario: Scenario, timeline: Timeline, out: Path) -> None:
     collected = now().replace(microsecond=0)
     await settle_autoscalers(api, scenario.namespace, collected)
@@ -178,7 +187,7 @@ async def write(api: Api, scenario: Scenario, timeline: Timeline, out: Path) -> 
     version = await api.version()
     folder = out / scenario.name
     folder.mkdir(parents=True, exist_ok=True)
-    files = {
+    files: dict[str, Json] = {
         "objects.json": {"apiVersion": "v1", "kind": "List", "items": objects},
         "logs.json": scenario.logs(pods, collected),
         "alert.json": slack_alert(scenario, pods),
@@ -189,7 +198,7 @@ async def write(api: Api, scenario: Scenario, timeline: Timeline, out: Path) -> 
         },
     }
     for name, content in files.items():
-        (folder / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        (folder / name).write_text(spelled(content))
     sys.stdout.write(f"{folder}: {len(objects)} objects, {len(pods)} pods of {scenario.namespace}\n")
 
 

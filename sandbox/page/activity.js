@@ -19,7 +19,7 @@ function row({ at, line }) {
 
 export class Wire {
   constructor() {
-    this.last = h("span", { class: "wire-last" });
+    this.last = h("span", { class: "wire-last" }, "what goes between the bot and the workspace");
     this.count = h("span", { class: "wire-count" });
     this.rows = h("div", { class: "wire-rows", role: "log", "aria-label": "Wire", tabindex: "0" });
     this.head = h("button", { type: "button", class: "wire-head", "aria-expanded": "false" }, icon("wire", 16), h("b", {}, "Wire"), this.last, this.count, icon("chevron", 14, "wire-chevron"));

@@ -38,14 +38,14 @@ export class Rail {
         h("span", { class: "rail-name" }, name),
       );
     reconcile(this.apps, [{ key: "bot", parts: [name, direct?.id, on], build: app }]);
-    const sample = (one) => ({ key: String(one.id), parts: [one.title, one.sender], build: () => this.sampleNode(one) });
+    const sample = (one) => ({ key: String(one.id), parts: [one.title, one.sender], build: () => this.sampleNode(one, !state.directory.isPerson(one.sender)) });
     this.offer.hidden = !state.samples.length;
     reconcile(this.samples, state.samples.map(sample));
   }
 
-  sampleNode(one) {
+  sampleNode(one, app) {
     const title = [one.sender, one.description].filter(Boolean).join(": ");
-    const node = h("button", { type: "button", class: "rail-item rail-sample", title, data: { sample: one.id } }, avatar(one.sender ?? "", true, 20), h("span", { class: "rail-name" }, one.title ?? one.id));
+    const node = h("button", { type: "button", class: "rail-item rail-sample", title, data: { sample: one.id } }, avatar(one.sender ?? "", app, 20), h("span", { class: "rail-name" }, one.title ?? one.id));
     node.addEventListener("click", async () => {
       node.setAttribute("aria-busy", "true");
       try {

@@ -36,6 +36,11 @@ class Directory {
     return this.files.get(id) ?? null;
   }
 
+  /** Whether a name (not an id) is a person's here, rather than an app's. */
+  isPerson(name) {
+    return [...this.users.values()].some((user) => !user.is_bot && user.name === name);
+  }
+
   isMe(id) {
     return id === this.me;
   }

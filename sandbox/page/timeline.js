@@ -42,10 +42,6 @@ function day(ts) {
 
 /** The middle: everything said in the channel. */
 export class ChannelView {
-  toEnd() {
-    this.scroller.toEnd();
-  }
-
   constructor(room, composer) {
     this.room = room;
     this.title = h("h1", { class: "pane-title" });
@@ -54,6 +50,10 @@ export class ChannelView {
     this.scroller = sticky(this.list);
     this.composer = composer;
     this.node = h("main", { class: "pane pane-channel" }, h("header", { class: "pane-head" }, this.title, this.topic), this.scroller.node, composer.node);
+  }
+
+  toEnd() {
+    this.scroller.toEnd();
   }
 
   show(channel) {
@@ -97,10 +97,6 @@ export class ChannelView {
 
 /** The right: one thread, its parent first. */
 export class ThreadView {
-  toEnd() {
-    this.scroller.toEnd();
-  }
-
   /** `actions`: {close, stop}; stop is Slack's own Stop, offered while the bot says that it is at work. */
   constructor(room, composer, { close: onClose, stop }) {
     Object.assign(this, { room, stop });
@@ -111,6 +107,10 @@ export class ThreadView {
     this.scroller = sticky(this.list);
     const close = h("button", { type: "button", class: "tool", "aria-label": "Close the thread", on: { click: onClose } }, icon("close", 18));
     this.node = h("aside", { class: "pane pane-thread", hidden: true }, h("header", { class: "pane-head" }, h("h2", { class: "pane-title" }, "Thread"), this.where, h("span", { class: "spring" }), close), this.scroller.node, this.status, composer.node);
+  }
+
+  toEnd() {
+    this.scroller.toEnd();
   }
 
   show(channel, ts) {

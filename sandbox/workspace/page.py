@@ -1,6 +1,6 @@
 """The page's own API, ``/ui``: the state, the feed of changes, and what a person does.
 
-Only for pages of this server: Host must name this machine's loopback (a rebound DNS name does not) and Origin, where a browser sends
+Only for apps and this server's own page: Host must name this machine's loopback (a rebound DNS name does not) and Origin, where a browser sends
 one, must be the page itself (another site's page is not).
 """
 
@@ -43,7 +43,8 @@ def from_this_page(request: web.Request) -> bool:
 class Page:
     """Routes of the page. ``people`` and ``interactions`` are the same that tests use."""
 
-    def __init__(self, world: World, people: People, interactions: Interactions) -> None:
+    def __init__(self, world: World, people: People, interactions: Interactions, samples: Path) -> None:
+        self._samples = samples
         self._world = world
         self._people = people
         self._interactions = interactions
@@ -73,13 +74,12 @@ class Page:
     async def guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Turn away what does not come from the page; nothing of the page is cached or framed."""
-        if request.path.startswith(("/api/", "/link", "/upload/", "/response/")):
-            return await handler(request)
+        """Turn away what other sites' pages send, the Web API included (any token is good here); nothing of the page is cached or
+        framed."""
         if not from_this_page(request):
-            raise web.HTTPForbidden(text="this page answers only to itself, on 127.0.0.1 or localhost")
+            raise web.HTTPForbidden(text="this workspace answers apps and its own page only, on 127.0.0.1 or localhost")
         response = await handler(request)
-        if not response.prepared:
+        if not response.prepared and not request.path.startswith("/api/"):
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
             response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
@@ -120,7 +120,7 @@ class Page:
             "views": [
                 {"id": view.id, "user": view.user, "view": view.shape(bot)} for view in world.views.open.values()
             ],
-            "samples": [sample.shape() for sample in load_samples().values()],
+            "samples": [sample.shape() for sample in load_samples(self._samples).values()],
             "statuses": [
                 {"channel": channel, "thread_ts": thread_ts, "text": text}
                 for (channel, thread_ts), text in world.statuses.items()
@@ -234,7 +234,7 @@ class Page:
 
     async def _sample(self, args: Args) -> Json:
         args.required("id")
-        sample = load_samples().get(args.text("id"))
+        sample = load_samples(self._samples).get(args.text("id"))
         if sample is None:
             raise LookupError(f"no sample {args.text('id')!r}")
         return {"ts": [message["ts"] for message in self._people.post_sample(sample)]}

@@ -33,7 +33,7 @@ class Sample:
         }
 
 
-def load_samples(folder: Path = FOLDER) -> dict[str, Sample]:
+def load_samples(folder: Path) -> dict[str, Sample]:
     """Every readable sample by id (the file's name), in the order of the names. A broken file is left out with a warning."""
     samples = {}
     for path in sorted(folder.glob("*.json")):

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from sandbox.workspace.messages import Message
 from sandbox.workspace.methods.registry import DEFAULT_SCOPES
 from sandbox.workspace.page import Page
 from sandbox.workspace.people import People
-from sandbox.workspace.samples import load_samples
+from sandbox.workspace.samples import FOLDER, load_samples
 from sandbox.workspace.sockets import Connections
 from sandbox.workspace.uploads import MOST_BYTES
 from sandbox.workspace.views import View
@@ -33,8 +34,8 @@ class Workspace:
 
     ``port`` 0 takes a free one. ``retry_delays``: seconds before each redelivery of an event that nobody acknowledged, times
     ``time_scale``; ``ack_timeout_s``: how long an envelope waits for its ack (Slack: 3 s). ``rate_limits`` answers HTTP 429 as Slack
-    does. ``stream_lifetime_s``: after how long a streaming message is over. ``scopes``: what the bot token may do. The ids of a
-    workspace repeat with its ``seed``; timestamps do not.
+    does. ``stream_lifetime_s``: after how long a streaming message is over. ``scopes``: what the bot token may do. ``samples``: the
+    folder of messages to post. The ids of a workspace repeat with its ``seed``; timestamps do not.
 
     Names of people, apps and channels may be given wherever an id may: ``"dana"``, ``"Alertmanager"``, ``"#alerts"``; unknown ones
     raise `LookupError`.
@@ -51,6 +52,7 @@ class Workspace:
         stream_lifetime_s: float = 300.0,
         seed: int = 0,
         scopes: frozenset[str] = DEFAULT_SCOPES,
+        samples: Path = FOLDER,
     ) -> None:
         self.world = World(
             retry_delays=[delay * time_scale for delay in retry_delays],
@@ -67,7 +69,8 @@ class Workspace:
         self.people = People(self.world)
         self._hooks = ResponseUrls(self.world)
         self.interactions = Interactions(self.world, self._hooks)
-        self._page = Page(self.world, self.people, self.interactions)
+        self._samples = samples
+        self._page = Page(self.world, self.people, self.interactions, samples)
         self._runner: web.AppRunner | None = None
 
     # Life
@@ -175,7 +178,7 @@ class Workspace:
         user_id = self.world.directory.user(user).id
         return [view for view in self.world.views.open.values() if view.user == user_id]
 
-    async def wait_for(self, predicate: Callable[[], Any], timeout: float = 5.0) -> Any:
+    async def wait_for(self, predicate: Callable[[], Any], timeout: float = 10.0) -> Any:
         """The first truthy value of ``predicate()``. Raises TimeoutError that says what the app has done so far."""
         try:
             return await self.world.feed.wait_for(predicate, timeout)
@@ -185,7 +188,7 @@ class Workspace:
                 f"not within {timeout} s; connections: {len(self.connections)}; last calls: {done}"
             ) from None
 
-    async def connected(self, count: int = 1, timeout: float = 5.0) -> None:
+    async def connected(self, count: int = 1, timeout: float = 10.0) -> None:
         """Wait until ``count`` sockets are open."""
         await self.wait_for(lambda: len(self.connections) >= count, timeout)
 
@@ -211,10 +214,10 @@ class Workspace:
 
     async def post_sample(self, sample_id: str) -> list[Json]:
         """Post a sample of ``sandbox/samples`` by its id."""
-        samples = load_samples()
-        if sample_id not in samples:
-            raise LookupError(f"no sample {sample_id!r}; there are {', '.join(samples) or 'none'}")
-        return self.people.post_sample(samples[sample_id])
+        known = load_samples(self._samples)
+        if sample_id not in known:
+            raise LookupError(f"no sample {sample_id!r}; there are {', '.join(known) or 'none'}")
+        return self.people.post_sample(known[sample_id])
 
     async def edit(self, channel: str, ts: str, payload: dict[str, Any]) -> Json:
         """The sender edits its message (``text``, ``attachments``, ``blocks``)."""

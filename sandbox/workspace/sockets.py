@@ -22,6 +22,7 @@ MOST_CONNECTIONS = 10
 TICKET_SECONDS = 30.0
 MOST_FRAME_BYTES = 1_000_000
 REFRESH_GRACE_SECONDS = 10.0
+CLOSE_SECONDS = 2.0
 
 Json = dict[str, Any]
 
@@ -32,6 +33,7 @@ class Connection:
     socket: web.WebSocketResponse
     request: web.Request
     draining: bool = False  # told to reconnect: takes acks, gets nothing new
+    silent: bool = False  # half-open: nothing is read or sent any more, yet nobody closed it
 
 
 @dataclass(eq=False)
@@ -72,6 +74,16 @@ class Connections:
         for connection in list(broken):
             _abort(connection)
         return len(broken)
+
+    def silence(self, which: int | None = None) -> int:
+        """Make connections half-open, as a dead router does: frames and pings are swallowed, the socket stays. Returns how many."""
+        silenced = self.open if which is None else self.open[which : which + 1]
+        for connection in silenced:
+            connection.silent = True
+            transport = connection.request.transport
+            if isinstance(transport, asyncio.ReadTransport):
+                transport.pause_reading()
+        return len(silenced)
 
     async def disconnect(self, reason: str = "refresh_requested") -> int:
         """Send a disconnect frame to all: ``warning`` (about ten seconds before), ``refresh_requested``, ``link_disabled``."""
@@ -119,7 +131,7 @@ class SocketMode:
         """One WebSocket from hello to its end."""
         if self._tickets.pop(request.query.get("ticket", ""), 0.0) < time.monotonic():
             raise web.HTTPForbidden(text="ticket is unknown, used or too old; call apps.connections.open again")
-        socket = web.WebSocketResponse(max_msg_size=MOST_FRAME_BYTES)
+        socket = web.WebSocketResponse(timeout=CLOSE_SECONDS, max_msg_size=MOST_FRAME_BYTES)
         await socket.prepare(request)
         self._numbers += 1
         connection = Connection(self._numbers, socket, request)
@@ -263,11 +275,16 @@ class SocketMode:
 
     async def close(self) -> None:
         for connection in list(self.connections.open):
-            await connection.socket.close()
+            if connection.silent:
+                _abort(connection)
+            else:
+                await connection.socket.close()
 
 
 async def _send(connection: Connection, frame: Json) -> bool:
     """Send one frame; False when the socket is closing or gone."""
+    if connection.silent:
+        return True
     try:
         await connection.socket.send_str(json.dumps(frame))
     except ConnectionError:

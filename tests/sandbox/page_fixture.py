@@ -71,7 +71,16 @@ FEEDBACK = {
 
 
 def bot(when: str, thread: str, **more: Any) -> Json:
-    return {"type": "message", "user": "U0RCA", "bot_id": "B0RCA", "app_id": "A0RCA", "bot_profile": {"name": "RCA"}, "ts": when, "thread_ts": thread, **more}
+    return {
+        "type": "message",
+        "user": "U0RCA",
+        "bot_id": "B0RCA",
+        "app_id": "A0RCA",
+        "bot_profile": {"name": "RCA"},
+        "ts": when,
+        "thread_ts": thread,
+        **more,
+    }
 
 
 def person(user: str, when: str, words: str, **more: Any) -> Json:
@@ -80,11 +89,23 @@ def person(user: str, when: str, words: str, **more: Any) -> Json:
 
 def alert(app: str, when: str, attachment: Json, reactions: list[str]) -> Json:
     found = [{"name": name, "users": ["U0RCA"], "count": 1} for name in reactions]
-    return {"type": "message", "subtype": "bot_message", "bot_id": f"B0{app[:4].upper()}", "username": app, "text": "", "ts": when, "attachments": [attachment], "reactions": found}
+    return {
+        "type": "message",
+        "subtype": "bot_message",
+        "bot_id": f"B0{app[:4].upper()}",
+        "username": app,
+        "text": "",
+        "ts": when,
+        "attachments": [attachment],
+        "reactions": found,
+    }
 
 
 def actions(*more: Json) -> Json:
-    return {"type": "actions", "elements": [button("Show evidence", "rca_evidence"), button("Re-run", "rca_rerun"), *more]}
+    return {
+        "type": "actions",
+        "elements": [button("Show evidence", "rca_evidence"), button("Re-run", "rca_rerun"), *more],
+    }
 
 
 CRASH, RUNNING, SLOW, MODEL = ts(70), ts(12), ts(1500), ts(3700)
@@ -96,7 +117,9 @@ CONFIRMED_BLOCKS: list[Json] = [
         "*Why*\n• the container cannot start: key `PAYMENT_URL` is absent from ConfigMap `shop/checkout-settings` [E3]\n"
         "• the reference came with the rollout at 03:01, image 2.14 → 2.15 [E2]\n• 2.14 has no such reference [E2]"
     ),
-    section("*Do*\nAdd the key, or roll back. Low risk: 2.14 is still in the ReplicaSet.\n```kubectl -n shop rollout undo deploy/checkout```"),
+    section(
+        "*Do*\nAdd the key, or roll back. Low risk: 2.14 is still in the ReplicaSet.\n```kubectl -n shop rollout undo deploy/checkout```"
+    ),
     section("*Ruled out*\nmemory, peak 41 % of limit [E1] · node, healthy [E5] · image pull [E1]"),
     context("Checked 7 of 7 · 9 s · no model · playbook `kube-pod-crash-looping`"),
     actions(button("Escalate to @team-checkout", "rca_escalate")),
@@ -152,13 +175,28 @@ def threads() -> list[Json]:
         "color": "danger",
         "title": "HighLatency frontend p99 above 1 s",
         "text": "service frontend p99 2.1 s for 5 m",
-        "fields": [{"title": "service", "value": "frontend", "short": True}, {"title": "severity", "value": "warning", "short": True}],
+        "fields": [
+            {"title": "service", "value": "frontend", "short": True},
+            {"title": "severity", "value": "warning", "short": True},
+        ],
     }
-    model = {"color": "a30200", "title": "[FIRING:1] PodOOMKilled shop (payments)", "text": "Container payments was OOM killed 3 times in 10 m."}
-    not_ready = {"color": "#f2c744", "title": "[FIRING:1] KubePodNotReady shop (cart-6c4f-2xk9d)", "text": "Pod has been in a non-ready state for longer than 5 minutes."}
+    model = {
+        "color": "a30200",
+        "title": "[FIRING:1] PodOOMKilled shop (payments)",
+        "text": "Container payments was OOM killed 3 times in 10 m.",
+    }
+    not_ready = {
+        "color": "#f2c744",
+        "title": "[FIRING:1] KubePodNotReady shop (cart-6c4f-2xk9d)",
+        "text": "Pod has been in a non-ready state for longer than 5 minutes.",
+    }
     return [
         person("U0DANA", ts(90_000), "Payments 1.9 is out, watching the dashboards for half an hour :eyes:"),
-        person("U0OMAR", ts(89_800), "Thanks. Runbook: <https://wiki.example/payments|payments on-call> - ping <@U0DANA> or <!subteam^S0PAY> first"),
+        person(
+            "U0OMAR",
+            ts(89_800),
+            "Thanks. Runbook: <https://wiki.example/payments|payments on-call> - ping <@U0DANA> or <!subteam^S0PAY> first",
+        ),
         alert("Alertmanager", MODEL, model, ["warning"]),
         bot(
             ts(3670),
@@ -167,9 +205,16 @@ def threads() -> list[Json]:
             blocks=[
                 section("*`payments` is killed for memory: its limit of 256 MiB is below what 1.9 needs.*"),
                 context("*Likely*", "since 02:11", "1 of 4 replicas"),
-                section("*Why*\n• last exit 137, OOMKilled, 3 times in 10 min [E1]\n• working set 251 of 256 MiB before each exit [E4]\n• limit unchanged for 40 days, image changed yesterday 02:10 [E2]"),
-                section("*Do*\nRaise the limit to 384 MiB, or roll back 1.9.\n```kubectl -n shop set resources deploy/payments --limits=memory=384Mi```"),
-                context("Checked 6 of 6 · 31 s · playbook `pod-oom-killed`", ":information_source: no model: Azure OpenAI answered 429 four times; findings are complete, the explanation is shorter"),
+                section(
+                    "*Why*\n• last exit 137, OOMKilled, 3 times in 10 min [E1]\n• working set 251 of 256 MiB before each exit [E4]\n• limit unchanged for 40 days, image changed yesterday 02:10 [E2]"
+                ),
+                section(
+                    "*Do*\nRaise the limit to 384 MiB, or roll back 1.9.\n```kubectl -n shop set resources deploy/payments --limits=memory=384Mi```"
+                ),
+                context(
+                    "Checked 6 of 6 · 31 s · playbook `pod-oom-killed`",
+                    ":information_source: no model: Azure OpenAI answered 429 four times; findings are complete, the explanation is shorter",
+                ),
                 actions(),
                 FEEDBACK,
             ],
@@ -182,18 +227,42 @@ def threads() -> list[Json]:
             blocks=[
                 section("*No cause found yet. 4 of 7 checks ran.*"),
                 context("*Inconclusive*", "firing since 02:48"),
-                section("*Known*\nfrontend p99 2.1 s, usual 0.3 s, since 02:43 [E1] · only calls to `cart` are slow [E2]"),
-                section("*Not checked*\n• logs: SigNoz did not answer in 10 s\n• MongoDB: no permission `serverStatus`, the role `clusterMonitor` is missing"),
-                section("*Ruled out*\nrollouts, scaling and config in `shop` in the last 24 h [E3] · pods of `cart`: healthy, CPU 22 % [E4]"),
-                section("*Next*\nLook at the database behind cart, `mongodb://carts-0`. The check runs again when SigNoz answers."),
+                section(
+                    "*Known*\nfrontend p99 2.1 s, usual 0.3 s, since 02:43 [E1] · only calls to `cart` are slow [E2]"
+                ),
+                section(
+                    "*Not checked*\n• logs: SigNoz did not answer in 10 s\n• MongoDB: no permission `serverStatus`, the role `clusterMonitor` is missing"
+                ),
+                section(
+                    "*Ruled out*\nrollouts, scaling and config in `shop` in the last 24 h [E3] · pods of `cart`: healthy, CPU 22 % [E4]"
+                ),
+                section(
+                    "*Next*\nLook at the database behind cart, `mongodb://carts-0`. The check runs again when SigNoz answers."
+                ),
                 {
                     "type": "data_visualization",
                     "title": "p99 latency, last 20 min",
                     "chart": {
                         "type": "line",
                         "series": [
-                            {"name": "frontend", "data": [{"label": c, "value": v} for c, v in zip(CATEGORIES, (0.3, 0.31, 0.29, 0.33, 1.6, 2.1, 2.05, 2.1), strict=True)]},
-                            {"name": "cart", "data": [{"label": c, "value": v} for c, v in zip(CATEGORIES, (0.11, 0.1, 0.12, 0.14, 1.4, 1.9, 1.82, 1.88), strict=True)]},
+                            {
+                                "name": "frontend",
+                                "data": [
+                                    {"label": c, "value": v}
+                                    for c, v in zip(
+                                        CATEGORIES, (0.3, 0.31, 0.29, 0.33, 1.6, 2.1, 2.05, 2.1), strict=True
+                                    )
+                                ],
+                            },
+                            {
+                                "name": "cart",
+                                "data": [
+                                    {"label": c, "value": v}
+                                    for c, v in zip(
+                                        CATEGORIES, (0.11, 0.1, 0.12, 0.14, 1.4, 1.9, 1.82, 1.88), strict=True
+                                    )
+                                ],
+                            },
                         ],
                         "axis_config": {"categories": list(CATEGORIES), "x_label": "UTC", "y_label": "seconds"},
                     },
@@ -216,10 +285,24 @@ def threads() -> list[Json]:
             ],
         ),
         alert("Alertmanager", CRASH, crash, ["white_check_mark"]),
-        bot(ts(60), CRASH, text="checkout crashes because ConfigMap checkout-settings has no key PAYMENT_URL", blocks=CONFIRMED_BLOCKS),
+        bot(
+            ts(60),
+            CRASH,
+            text="checkout crashes because ConfigMap checkout-settings has no key PAYMENT_URL",
+            blocks=CONFIRMED_BLOCKS,
+        ),
         bot(ts(58), CRASH, text="", files=[{"id": "F0REPORT"}]),
         alert("Alertmanager", RUNNING, not_ready, ["eyes"]),
-        bot(ts(10), RUNNING, text="Investigating KubePodNotReady", blocks=[running_card(), context("playbook `kube-pod-not-ready` · name matched exactly"), {"type": "actions", "elements": [button("Stop", "rca_stop")]}]),
+        bot(
+            ts(10),
+            RUNNING,
+            text="Investigating KubePodNotReady",
+            blocks=[
+                running_card(),
+                context("playbook `kube-pod-not-ready` · name matched exactly"),
+                {"type": "actions", "elements": [button("Stop", "rca_stop")]},
+            ],
+        ),
     ]
 
 
@@ -232,9 +315,21 @@ def gallery() -> list[Json]:
         "type": "table",
         "column_settings": [{"is_wrapped": True}, {"align": "right"}, {"align": "right"}],
         "rows": [
-            [{"type": "raw_text", "text": "Deploy"}, {"type": "raw_text", "text": "Errors"}, {"type": "raw_text", "text": "p99"}],
-            [rich({"type": "link", "url": "https://argo.example/v42", "text": "checkout v42"}), {"type": "raw_number", "value": 118, "text": "118"}, {"type": "raw_text", "text": "2.1 s"}],
-            [rich(code("cart"), " v17"), {"type": "raw_number", "value": 3, "text": "3"}, {"type": "raw_text", "text": "0.2 s"}],
+            [
+                {"type": "raw_text", "text": "Deploy"},
+                {"type": "raw_text", "text": "Errors"},
+                {"type": "raw_text", "text": "p99"},
+            ],
+            [
+                rich({"type": "link", "url": "https://argo.example/v42", "text": "checkout v42"}),
+                {"type": "raw_number", "value": 118, "text": "118"},
+                {"type": "raw_text", "text": "2.1 s"},
+            ],
+            [
+                rich(code("cart"), " v17"),
+                {"type": "raw_number", "value": 3, "text": "3"},
+                {"type": "raw_text", "text": "0.2 s"},
+            ],
         ],
     }
     data = {
@@ -243,48 +338,167 @@ def gallery() -> list[Json]:
         "page_size": 4,
         "row_header_column_index": 0,
         "rows": [[{"type": "raw_text", "text": "Service"}, {"type": "raw_text", "text": "5xx"}]]
-        + [[{"type": "raw_text", "text": f"service-{n}"}, {"type": "raw_number", "value": (n * 37) % 101, "text": str((n * 37) % 101)}] for n in range(1, 10)],
+        + [
+            [
+                {"type": "raw_text", "text": f"service-{n}"},
+                {"type": "raw_number", "value": (n * 37) % 101, "text": str((n * 37) % 101)},
+            ]
+            for n in range(1, 10)
+        ],
     }
-    bar = {"type": "bar", "series": [{"name": name, "data": [{"label": day, "value": (k * 13 + n * 29) % 60 + 5} for n, day in enumerate(DAYS)]} for k, name in enumerate(("critical", "warning"))], "axis_config": {"categories": list(DAYS), "y_label": "alerts"}}
-    area = {"type": "area", "series": [{"name": "memory", "data": [{"label": c, "value": 120 + n * 17} for n, c in enumerate(CATEGORIES)]}], "axis_config": {"categories": list(CATEGORIES), "y_label": "MiB"}}
-    pie = {"type": "pie", "segments": [{"label": "checkout", "value": 118}, {"label": "cart", "value": 42}, {"label": "payments", "value": 17}]}
-    card = {"type": "card", "title": text("Roll back v42"), "subtitle": text("low risk"), "body": text("5xx began 40 s after the deploy of `checkout`."), "actions": [button("Open", "rca_open", style="primary", url="https://argo.example/v42")]}
+    bar = {
+        "type": "bar",
+        "series": [
+            {"name": name, "data": [{"label": day, "value": (k * 13 + n * 29) % 60 + 5} for n, day in enumerate(DAYS)]}
+            for k, name in enumerate(("critical", "warning"))
+        ],
+        "axis_config": {"categories": list(DAYS), "y_label": "alerts"},
+    }
+    area = {
+        "type": "area",
+        "series": [{"name": "memory", "data": [{"label": c, "value": 120 + n * 17} for n, c in enumerate(CATEGORIES)]}],
+        "axis_config": {"categories": list(CATEGORIES), "y_label": "MiB"},
+    }
+    pie = {
+        "type": "pie",
+        "segments": [
+            {"label": "checkout", "value": 118},
+            {"label": "cart", "value": 42},
+            {"label": "payments", "value": 17},
+        ],
+    }
+    card = {
+        "type": "card",
+        "title": text("Roll back v42"),
+        "subtitle": text("low risk"),
+        "body": text("5xx began 40 s after the deploy of `checkout`."),
+        "actions": [button("Open", "rca_open", style="primary", url="https://argo.example/v42")],
+    }
     lists = {
         "type": "rich_text",
         "elements": [
-            {"type": "rich_text_section", "elements": [{"type": "text", "text": "cause ", "style": {"bold": True}}, {"type": "user", "user_id": "U0DANA"}, {"type": "text", "text": " "}, {"type": "emoji", "name": "fire"}]},
-            {"type": "rich_text_list", "style": "bullet", "indent": 0, "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "a"}]}]},
-            {"type": "rich_text_list", "style": "bullet", "indent": 1, "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "b"}]}]},
-            {"type": "rich_text_list", "style": "ordered", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "one"}]}, {"type": "rich_text_section", "elements": [{"type": "text", "text": "two"}]}]},
+            {
+                "type": "rich_text_section",
+                "elements": [
+                    {"type": "text", "text": "cause ", "style": {"bold": True}},
+                    {"type": "user", "user_id": "U0DANA"},
+                    {"type": "text", "text": " "},
+                    {"type": "emoji", "name": "fire"},
+                ],
+            },
+            {
+                "type": "rich_text_list",
+                "style": "bullet",
+                "indent": 0,
+                "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "a"}]}],
+            },
+            {
+                "type": "rich_text_list",
+                "style": "bullet",
+                "indent": 1,
+                "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "b"}]}],
+            },
+            {
+                "type": "rich_text_list",
+                "style": "ordered",
+                "elements": [
+                    {"type": "rich_text_section", "elements": [{"type": "text", "text": "one"}]},
+                    {"type": "rich_text_section", "elements": [{"type": "text", "text": "two"}]},
+                ],
+            },
             {"type": "rich_text_quote", "elements": [{"type": "text", "text": "a quoted log line"}]},
-            {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": "panic: nil map\n  at main.go:12"}]},
+            {
+                "type": "rich_text_preformatted",
+                "elements": [{"type": "text", "text": "panic: nil map\n  at main.go:12"}],
+            },
         ],
     }
     option = {"text": plain("Split one off"), "value": "split"}
     controls = {
         "type": "actions",
         "elements": [
-            button("Approve", "rca_approve", style="primary", confirm={"title": plain("Approve this?"), "text": text("The bot only *reads*."), "confirm": plain("Approve"), "deny": plain("Cancel")}),
-            {"type": "static_select", "action_id": "rca_cause", "placeholder": plain("What was it?"), "options": [{"text": plain("missing ConfigMap key"), "value": "config"}, {"text": plain("something else"), "value": "other"}]},
-            {"type": "overflow", "action_id": "rca_more", "options": [option, {"text": plain("Mute for an hour"), "value": "mute"}]},
+            button(
+                "Approve",
+                "rca_approve",
+                style="primary",
+                confirm={
+                    "title": plain("Approve this?"),
+                    "text": text("The bot only *reads*."),
+                    "confirm": plain("Approve"),
+                    "deny": plain("Cancel"),
+                },
+            ),
+            {
+                "type": "static_select",
+                "action_id": "rca_cause",
+                "placeholder": plain("What was it?"),
+                "options": [
+                    {"text": plain("missing ConfigMap key"), "value": "config"},
+                    {"text": plain("something else"), "value": "other"},
+                ],
+            },
+            {
+                "type": "overflow",
+                "action_id": "rca_more",
+                "options": [option, {"text": plain("Mute for an hour"), "value": "mute"}],
+            },
         ],
     }
-    fields = {"type": "section", "fields": [text("*Service*\ncheckout"), text("*Since*\n03:01"), text("*Owner*\n<!subteam^S0PAY>"), text("*Cluster*\nprod-eu")], "accessory": button("Open", "rca_open_2")}
-    evidence = {"type": "container", "title": plain("Evidence (2 items)"), "subtitle": plain("raw answers of the tools"), "is_collapsible": True, "default_collapsed": False, "child_blocks": [section("E1 `get_pod_status`"), context("0.4 s")]}
+    fields = {
+        "type": "section",
+        "fields": [
+            text("*Service*\ncheckout"),
+            text("*Since*\n03:01"),
+            text("*Owner*\n<!subteam^S0PAY>"),
+            text("*Cluster*\nprod-eu"),
+        ],
+        "accessory": button("Open", "rca_open_2"),
+    }
+    evidence = {
+        "type": "container",
+        "title": plain("Evidence (2 items)"),
+        "subtitle": plain("raw answers of the tools"),
+        "is_collapsible": True,
+        "default_collapsed": False,
+        "child_blocks": [section("E1 `get_pod_status`"), context("0.4 s")],
+    }
     groups: list[list[Json]] = [
         [{"type": "header", "text": plain("Every kind of block")}, fields, {"type": "divider"}, lists],
         [table, data],
-        [{"type": "data_visualization", "title": "Alerts a day", "chart": bar}, {"type": "data_visualization", "title": "Working set of payments", "chart": area}],
+        [
+            {"type": "data_visualization", "title": "Alerts a day", "chart": bar},
+            {"type": "data_visualization", "title": "Working set of payments", "chart": area},
+        ],
         [{"type": "data_visualization", "title": "5xx by service", "chart": pie}],
-        [evidence, {"type": "carousel", "elements": [card, {**card, "title": text("Add the key")}, {**card, "title": text("Scale cart")}]}],
-        [controls, {"type": "context_actions", "elements": [*FEEDBACK["elements"], {"type": "icon_button", "action_id": "rca_delete", "icon": "trash", "text": plain("Delete")}]}],
+        [
+            evidence,
+            {
+                "type": "carousel",
+                "elements": [card, {**card, "title": text("Add the key")}, {**card, "title": text("Scale cart")}],
+            },
+        ],
+        [
+            controls,
+            {
+                "type": "context_actions",
+                "elements": [
+                    *FEEDBACK["elements"],
+                    {"type": "icon_button", "action_id": "rca_delete", "icon": "trash", "text": plain("Delete")},
+                ],
+            },
+        ],
         [{"type": "something_new"}],
     ]
     made = [bot(ts(600 - n * 20), "", blocks=blocks, text="") for n, blocks in enumerate(groups)]
     for message in made:
         del message["thread_ts"]
     talk = [
-        person("U0OMAR", ts(900), "*bold* _italic_ ~gone~ `code` and *bold with `code` inside*, 2*3*4 stays\n> quoted\n• first\n• second\n```\nkubectl get pods\n```\nhttps://status.example/now. <!here> <#C0ALERTS> :unknown_name: &lt;tag&gt;", edited={"user": "U0OMAR", "ts": ts(880)}),
+        person(
+            "U0OMAR",
+            ts(900),
+            "*bold* _italic_ ~gone~ `code` and *bold with `code` inside*, 2*3*4 stays\n> quoted\n• first\n• second\n```\nkubectl get pods\n```\nhttps://status.example/now. <!here> <#C0ALERTS> :unknown_name: &lt;tag&gt;",
+            edited={"user": "U0OMAR", "ts": ts(880)},
+        ),
         person("U0OMAR", ts(890), "At <!date^1763780000^{date_short_pretty} at {time}|some time>"),
     ]
     streaming = bot(ts(5), "", text="Looking at the last two hours of `cart`", streaming=True)
@@ -309,10 +523,33 @@ MODAL: Json = {
                 "type": "input",
                 "block_id": "kind",
                 "label": plain("What was it?"),
-                "element": {"type": "radio_buttons", "action_id": "kind", "options": [{"text": plain("Another cause"), "value": "other"}, {"text": plain("Right cause, wrong advice"), "value": "advice"}]},
+                "element": {
+                    "type": "radio_buttons",
+                    "action_id": "kind",
+                    "options": [
+                        {"text": plain("Another cause"), "value": "other"},
+                        {"text": plain("Right cause, wrong advice"), "value": "advice"},
+                    ],
+                },
             },
-            {"type": "input", "block_id": "words", "label": plain("In your words"), "hint": plain("One line is enough."), "element": {"type": "plain_text_input", "action_id": "words", "multiline": True}},
-            {"type": "input", "block_id": "team", "optional": True, "label": plain("Team"), "element": {"type": "static_select", "action_id": "team", "options": [{"text": plain("checkout"), "value": "checkout"}]}},
+            {
+                "type": "input",
+                "block_id": "words",
+                "label": plain("In your words"),
+                "hint": plain("One line is enough."),
+                "element": {"type": "plain_text_input", "action_id": "words", "multiline": True},
+            },
+            {
+                "type": "input",
+                "block_id": "team",
+                "optional": True,
+                "label": plain("Team"),
+                "element": {
+                    "type": "static_select",
+                    "action_id": "team",
+                    "options": [{"text": plain("checkout"), "value": "checkout"}],
+                },
+            },
         ],
     },
 }
@@ -333,8 +570,20 @@ SAMPLES = (
 def state() -> Json:
     """The whole snapshot, as `GET /ui/state` gives it."""
     users = [
-        {"id": "U0DANA", "name": "dana", "real_name": "Dana Levy", "is_bot": False, "profile": {"display_name": "Dana Levy"}},
-        {"id": "U0OMAR", "name": "omar", "real_name": "Omar Haddad", "is_bot": False, "profile": {"display_name": "Omar Haddad"}},
+        {
+            "id": "U0DANA",
+            "name": "dana",
+            "real_name": "Dana Levy",
+            "is_bot": False,
+            "profile": {"display_name": "Dana Levy"},
+        },
+        {
+            "id": "U0OMAR",
+            "name": "omar",
+            "real_name": "Omar Haddad",
+            "is_bot": False,
+            "profile": {"display_name": "Omar Haddad"},
+        },
         {"id": "U0RCA", "name": "rca", "real_name": "RCA", "is_bot": True, "profile": {"display_name": "rca"}},
     ]
     messages = threads()
@@ -344,12 +593,39 @@ def state() -> Json:
         "bot": {"id": "U0RCA", "bot_id": "B0RCA", "name": "RCA"},
         "users": users,
         "usergroups": [{"id": "S0PAY", "handle": "team-payments"}],
-        "channels": [{"id": ALERTS, "name": "alerts", "topic": {"value": "What fires in prod-eu"}}, {"id": GENERAL, "name": "general"}],
+        "channels": [
+            {"id": ALERTS, "name": "alerts", "topic": {"value": "What fires in prod-eu"}},
+            {"id": GENERAL, "name": "general"},
+        ],
         "messages": {ALERTS: messages, GENERAL: gallery()},
-        "ephemerals": [{"channel": GENERAL, "user": "U0DANA", "message": {"ts": ts(3), "user": "U0RCA", "bot_id": "B0RCA", "bot_profile": {"name": "RCA"}, "text": "*2 investigations are running.* `run-7` cart, `run-8` payments"}}],
-        "files": {"F0REPORT": {"id": "F0REPORT", "name": "rca-checkout-0312.md", "title": "rca-checkout-0312.md", "mimetype": "text/markdown", "filetype": "markdown", "size": len(REPORT)}},
+        "ephemerals": [
+            {
+                "channel": GENERAL,
+                "user": "U0DANA",
+                "message": {
+                    "ts": ts(3),
+                    "user": "U0RCA",
+                    "bot_id": "B0RCA",
+                    "bot_profile": {"name": "RCA"},
+                    "text": "*2 investigations are running.* `run-7` cart, `run-8` payments",
+                },
+            }
+        ],
+        "files": {
+            "F0REPORT": {
+                "id": "F0REPORT",
+                "name": "rca-checkout-0312.md",
+                "title": "rca-checkout-0312.md",
+                "mimetype": "text/markdown",
+                "filetype": "markdown",
+                "size": len(REPORT),
+            }
+        },
         "views": [],
-        "samples": [{"id": f"s{n}", "title": title, "sender": sender, "channel": "#alerts", "description": "a sample"} for n, (title, sender) in enumerate(SAMPLES)],
+        "samples": [
+            {"id": f"s{n}", "title": title, "sender": sender, "channel": "#alerts", "description": "a sample"}
+            for n, (title, sender) in enumerate(SAMPLES)
+        ],
         "statuses": [{"channel": ALERTS, "thread_ts": RUNNING, "text": "is reading logs"}],
         "activity": [
             {"at": NOW - 12 + n * 0.21, "line": line}

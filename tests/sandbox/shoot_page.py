@@ -44,15 +44,19 @@ SCENES: dict[str, Callable[[Page], None]] = {
 
 def shoot(out: Path, url: str | None, names: list[str], schemes: list[str], sizes: list[str]) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
         for scheme in schemes:
             for size in sizes:
                 width, height = SIZES[size]
-                context: Any = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="UTC")
+                context: Any = browser.new_context(
+                    viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="UTC"
+                )
                 for name in names if url is None else ["live"]:
                     page = context.new_page()
-                    page.on("console", lambda message: print("console:", message.text))
-                    page.on("pageerror", lambda error: print("error:", error))
+                    page.on("console", lambda message: sys.stderr.write(f"console: {message.text}\n"))
+                    page.on("pageerror", lambda error: sys.stderr.write(f"error: {error}\n"))
                     if url is None:
                         snapshot = fixture.state()
                         if name == "modal":

@@ -1,1 +1,1 @@
-"""One module a sender. Each offers ``parse(message) -> list[Alert] | None``; ``None`` means "not mine"."""
+"""One module a sender. Each offers ``parse(message, drafts) -> list[Alert] | None``; ``None`` means "not mine"."""

@@ -6,9 +6,9 @@ All of them keep a status mark somewhere, at least in the notification's fallbac
 import re
 
 from bot.alerts.build import build
+from bot.alerts.drafts import Draft
 from bot.alerts.flatten import Message
 from bot.alerts.model import Alert
-from bot.alerts.reading import read_message
 
 _LINK = re.compile(r"/#/alerts\?|/#/silences/new")
 _NAMES = frozenset(
@@ -16,9 +16,8 @@ _NAMES = frozenset(
 )
 
 
-def parse(message: Message) -> list[Alert] | None:
+def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that Alertmanager sent; ``None`` for all others."""
-    drafts = read_message(message)
     marked = any(d.heading.bracket in ("firing", "resolved") for d in drafts)
     addresses = "\n".join([c.title_link for c in message.cards] + [link.url for c in message.cards for link in c.links])
     counted = any(d.heading.firing is not None or d.heading.resolved is not None for d in drafts)
@@ -29,4 +28,4 @@ def parse(message: Message) -> list[Alert] | None:
         or ((linked or message.username.lower() in _NAMES) and any(d.keyed or d.heading.strong for d in drafts))
     ):
         return None
-    return [build(draft, "alertmanager") for draft in drafts if draft.name]
+    return build(drafts, "alertmanager")

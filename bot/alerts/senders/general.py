@@ -5,9 +5,9 @@ an alert is left alone, because an investigation nobody asked for is noise in an
 """
 
 from bot.alerts.build import build
+from bot.alerts.drafts import Draft
 from bot.alerts.flatten import Message
 from bot.alerts.model import Alert
-from bot.alerts.reading import Draft, read_message
 from bot.alerts.words import level_of, listed
 
 # Status words that also open or end sentences about other things: no evidence on their own.
@@ -15,10 +15,9 @@ _WEAK = listed("open opened closed ok up normal active activated cleared inactiv
 _TAILS = listed("down unhealthy failing critical firing alerting triggered")
 
 
-def parse(message: Message) -> list[Alert] | None:
+def parse(_message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that says it is one; ``None`` for all others."""
-    drafts = [draft for draft in read_message(message) if draft.name and evidence(draft)]
-    return [build(draft, "general") for draft in drafts] or None
+    return build((draft for draft in drafts if evidence(draft)), "general") or None
 
 
 def evidence(draft: Draft) -> str:

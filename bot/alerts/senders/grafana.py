@@ -7,9 +7,9 @@ series as fields, which are values and no labels.
 import re
 
 from bot.alerts.build import build
+from bot.alerts.drafts import Draft
 from bot.alerts.flatten import Message
 from bot.alerts.model import Alert
-from bot.alerts.reading import Draft, read_message
 from bot.alerts.words import field_of
 
 _MINE = re.compile(
@@ -19,21 +19,15 @@ _MINE = re.compile(
 _LEGACY = frozenset({"alerting", "ok", "no data", "paused", "pending"})
 
 
-def parse(message: Message) -> list[Alert] | None:
+def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that Grafana sent; ``None`` for all others."""
     addresses = [c.title_link for c in message.cards] + [link.url for c in message.cards for link in c.links]
     named = "grafana" in message.username.lower() or any(c.footer.lower().startswith("grafana") for c in message.cards)
-    drafts: list[Draft] | None = None
-    if not named and not _MINE.search("\n".join([message.text[:20_000], *addresses])):
-        drafts = read_message(message)
-        if not any(d.heading.bracket == "alerting" for d in drafts):
-            return None
-    drafts = read_message(message) if drafts is None else drafts
-    return [
-        build(corrected(draft), "grafana")
-        for draft in drafts
-        if draft.name and (draft.heading.strong or draft.alertname or draft.heading.bracket in _LEGACY)
-    ]
+    marked = any(d.heading.bracket == "alerting" for d in drafts)
+    if not (named or marked or _MINE.search("\n".join([message.text[:20_000], *addresses]))):
+        return None
+    said = [d for d in drafts if d.heading.strong or d.alertname or d.heading.bracket in _LEGACY]
+    return build(map(corrected, said), "grafana")
 
 
 def corrected(draft: Draft) -> Draft:

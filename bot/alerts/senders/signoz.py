@@ -1,15 +1,15 @@
 """SigNoz: Alertmanager's machinery with rules that carry names with spaces, dotted labels and links back to the rule.
 
-Its default channel template writes ``[FIRING:1] <name> for  (alertname="...", service.name="...")`` above ``*Details:*``; custom templates put
-one attachment an alert below a title. A rule without data is named ``[No data] <name>``; a test notification carries ``testalert``.
+Its default channel template writes ``[FIRING:1] <name> for  (alertname="...", service.name="...")`` above ``*Details:*``; custom templates
+put one attachment an alert below a title. A rule without data is named ``[No data] <name>``; a test notification carries ``testalert``.
 """
 
 import re
 
 from bot.alerts.build import build
+from bot.alerts.drafts import Draft
 from bot.alerts.flatten import Message
 from bot.alerts.model import Alert
-from bot.alerts.reading import Draft, read_message
 
 _MINE = re.compile(
     r"(?i)ruleSource|/alerts/(?:overview|edit|history)\?[^\s]{0,200}ruleId=|\bsignoz\b|\*?RelatedLogs:|\*?RelatedTraces:"
@@ -17,12 +17,12 @@ _MINE = re.compile(
 _RULE_ID = re.compile(r"ruleId=([0-9A-Za-z-]{1,64})")
 
 
-def parse(message: Message) -> list[Alert] | None:
+def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that SigNoz sent; ``None`` for all others."""
     addresses = [c.title_link for c in message.cards] + [link.url for c in message.cards for link in c.links]
     if not _MINE.search("\n".join([message.username, message.text[:20_000], *addresses])):
         return None
-    return [build(corrected(draft), "signoz") for draft in read_message(message) if draft.name]
+    return build(map(corrected, drafts), "signoz")
 
 
 def corrected(draft: Draft) -> Draft:

@@ -8,13 +8,26 @@ from sandbox.workspace.methods.registry import Json, method
 from sandbox.workspace.world import World
 
 MOST_UPDATE_TEXT = 4_000
+MOST_MARKDOWN = 12_000
 
 
 def _content(world: World, args: Args) -> Json:
     text = args.get("text")
     if text is not None and not isinstance(text, str):
         raise SlackError("invalid_arguments", ["must be a string [json-pointer:/text]"])
+    if "markdown_text" in args:
+        return _markdown(world, args)
     return world.content({**args.values, "text": text[:MOST_TEXT] if text else ""})
+
+
+def _markdown(world: World, args: Args) -> Json:
+    """``markdown_text``: standard Markdown instead of text and blocks, shown as one markdown block."""
+    if args.get("text") or args.get("blocks"):
+        raise SlackError("markdown_text_conflict")
+    markdown = args.text("markdown_text")
+    if len(markdown) > MOST_MARKDOWN:
+        raise SlackError("msg_too_long")
+    return world.content({"text": markdown, "blocks": [{"type": "markdown", "text": markdown}] if markdown else None})
 
 
 def _sender(world: World, args: Args) -> Json:
@@ -87,9 +100,11 @@ def update(world: World, args: Args) -> Json:
     if message.streaming:
         raise SlackError("streaming_state_conflict")
     text, blocks, attachments = args.get("text"), args.get("blocks"), args.get("attachments")
+    if "markdown_text" in args:
+        text = blocks = args.text("markdown_text")  # it stands for both
     if text is None and blocks is None and attachments is None and "metadata" not in args:
         raise SlackError("no_text")
-    if isinstance(text, str) and len(text) > MOST_UPDATE_TEXT:
+    if "markdown_text" not in args and isinstance(text, str) and len(text) > MOST_UPDATE_TEXT:
         raise SlackError("msg_too_long", [f"The `text` field cannot exceed {MOST_UPDATE_TEXT:,} characters"])
     content = _content(world, args)
     changes: Json = {}

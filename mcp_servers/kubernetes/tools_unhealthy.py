@@ -1,0 +1,199 @@
+"""`find_unhealthy`: triage of a namespace or the whole cluster, grouped by owner."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from mcp_servers.common import strict
+from mcp_servers.common.envelope import Envelope, Lean, Page, ok
+from mcp_servers.common.untrusted import clean
+from mcp_servers.kubernetes import objects as o
+from mcp_servers.kubernetes import unhealthy
+from mcp_servers.kubernetes.client import Cluster, Listing
+from mcp_servers.kubernetes.context import Context
+from mcp_servers.kubernetes.kinds import OPTIONAL_NAMESPACE
+from mcp_servers.kubernetes.node_signals import CODES as NODE_CODES
+from mcp_servers.kubernetes.objects import Json
+from mcp_servers.kubernetes.parts import Parts
+from mcp_servers.kubernetes.unhealthy import Group
+
+What = Literal["all", "pods", "workloads", "nodes", "volumes", "jobs"]
+SIGNALS = (
+    *unhealthy.POD_CODES,
+    *NODE_CODES,
+    "deploy.unavailable",
+    "deploy.scaled_to_zero",
+    "ds.unavailable",
+    "pvc.pending",
+    "pvc.lost",
+    "job.failed",
+)
+DESCRIPTION = (
+    "What is unhealthy in a namespace (or everywhere): pods in trouble by workload, workloads short of replicas, nodes, unbound volumes, "
+    "failed Jobs. One row an owner, the gravest first. An empty answer means that everything that was read is healthy."
+)
+
+
+class Row(Lean):
+    """One owner. ``pods`` are the worst examples, ``affected`` of ``total`` counts pods or replicas."""
+
+    owner: str
+    kind: Literal["pods", "workloads", "nodes", "volumes", "jobs"]
+    severity: Literal["critical", "warning", "info"]
+    problem: str
+    affected: int = 0
+    total: int = 0
+    since: str = ""
+    pods: list[str] = Field(default_factory=list)
+
+
+class Unhealthy(Envelope):
+    """The answer of `find_unhealthy`. ``checked`` counts what was looked at, by kind."""
+
+    scope: str
+    checked: dict[str, int] = Field(default_factory=dict)
+    rows: list[Row] = Field(default_factory=list)
+
+
+def tools(context: Context) -> list[Tool]:
+    async def find_unhealthy(
+        namespace: Annotated[str, Field(pattern=OPTIONAL_NAMESPACE)] = "",
+        kind: What = "all",
+        limit: Annotated[int, Field(ge=1, le=40)] = 15,
+    ) -> Annotated[CallToolResult, Unhealthy]:
+        return ok(await _Triage(await context.cluster(), context, namespace).answer(kind, limit))
+
+    return [strict.tool(find_unhealthy, "find_unhealthy", DESCRIPTION, SIGNALS)]
+
+
+class _Triage:
+    """One look over a scope."""
+
+    def __init__(self, cluster: Cluster, context: Context, namespace: str) -> None:
+        self.cluster, self.context, self.namespace = cluster, context, namespace
+        self.parts, self.notes, self.checked = Parts(), list[str](), dict[str, int]()
+
+    async def answer(self, kind: What, limit: int) -> Unhealthy:
+        now = self.context.clock()
+        asked = ("pods", "workloads", "nodes", "volumes", "jobs") if kind == "all" else (kind,)
+        # Nodes and events serve several questions; the first list that is asked for must work, the others are parts.
+        wanted = {
+            "pods": ("Pod", "ReplicaSet", "Event", "Node"),
+            "workloads": ("Deployment", "StatefulSet", "DaemonSet"),
+            "nodes": ("Node", "Event"),
+            "volumes": ("PersistentVolumeClaim", "Event"),
+            "jobs": ("Job",),
+        }
+        kinds = list(dict.fromkeys(k for a in asked for k in wanted[a]))
+        lists = dict(
+            zip(kinds, await asyncio.gather(*(self._list(k, required=k == kinds[0]) for k in kinds)), strict=True)
+        )
+        groups: list[Group] = []
+        if "pods" in asked:
+            known = o.index(lists["ReplicaSet"])
+            nodes = None if self.parts.lost("Node") else lists["Node"]
+            groups += unhealthy.pod_groups(lists["Pod"], lists["Event"], nodes, known, now)
+        if "workloads" in asked:
+            everything: list[Json] = [*lists["Deployment"], *lists["StatefulSet"], *lists["DaemonSet"]]
+            groups += _unexplained(unhealthy.workload_groups(everything), groups)
+        if "nodes" in asked:
+            groups += unhealthy.node_groups(lists["Node"], lists["Event"], now)
+        if "volumes" in asked:
+            groups += unhealthy.volume_groups(lists["PersistentVolumeClaim"], lists["Event"], now)
+        if "jobs" in asked:
+            groups += unhealthy.job_groups(lists["Job"], now)
+        return self._put(unhealthy.ranked(groups), limit)
+
+    async def _list(self, kind: str, *, required: bool) -> list[Json]:
+        namespace = "" if kind == "Node" else self.namespace
+        reading = self._reading(kind, namespace)
+        listing = await reading if required else await self.parts.of(kind, reading, Listing([]))
+        if not listing.complete:
+            self.notes.append(listing.note)
+        if kind not in ("ReplicaSet", "Event"):
+            self.checked[kind] = len(listing.items)
+        return listing.items
+
+    async def _reading(self, kind: str, namespace: str) -> Listing:
+        if kind != "Pod":
+            return await self.cluster.list(kind, namespace)
+        most = self.context.settings.max_pods
+        listing = await self.cluster.list("Pod", namespace, max_pages=max(1, most // 500))
+        if listing.complete:
+            return listing
+        # Too many to read: those that do not run are what triage is after; running ones in trouble show in warning events.
+        fields = "status.phase!=Running,status.phase!=Succeeded"
+        stopped = await self.cluster.list("Pod", namespace, fields=fields)
+        there = {o.ref_of(p) for p in listing.items}
+        extra = [p for p in stopped.items if o.ref_of(p) not in there]
+        note = f"more than {most} pods: of the rest only those that do not run were read"
+        return Listing([*listing.items, *extra], False, note)
+
+    def _put(self, groups: Sequence[Group], limit: int) -> Unhealthy:
+        scope = f"namespace {self.namespace}" if self.namespace else "all namespaces that may be read"
+        rows = [_row(g) for g in groups[:limit]]
+        answer = Unhealthy(
+            summary=self._summary(groups, scope),
+            signals=unhealthy.merged(s for g in groups for s in g.signals),
+            notes=self.notes,
+            scope=scope,
+            checked=self.checked,
+            rows=rows,
+            page=Page(returned=len(rows), total=len(groups)) if len(groups) > limit else None,
+            truncated=len(groups) > limit,
+        )
+        if not groups:
+            answer.notes.append(self._why_empty(scope))
+        self.parts.into(answer)
+        return answer
+
+    def _counted(self) -> str:
+        return ", ".join(f"{n} {k}s" for k, n in self.checked.items())
+
+    def _why_empty(self, scope: str) -> str:
+        if not any(self.checked.values()):
+            return f"{scope} holds none of what was looked for: does it exist, and is it the right one?"
+        missing = f"; could not read {', '.join(p.part for p in self.parts.partial)}" if self.parts.partial else ""
+        return f"everything that was read in {scope} is healthy: {self._counted()}{missing}"
+
+    def _summary(self, groups: Sequence[Group], scope: str) -> str:
+        if not groups:
+            return f"0 problems in {scope}: {self._counted() or 'nothing there'}"
+        critical = sum(g.severity == "critical" for g in groups)
+        return f"{len(groups)} problems ({critical} critical) in {scope}; worst: {_short(groups[0])}"
+
+
+def _short(group: Group) -> str:
+    return clean(f"{group.owner}: {group.text}", 160)
+
+
+def _unexplained(found: list[Group], told: Sequence[Group]) -> list[Group]:
+    """A workload's missing replicas next to its pods' trouble: one row with both signals, not two."""
+    by_owner = {g.owner: g for g in told}
+    rest = []
+    for group in found:
+        known = by_owner.get(group.owner)
+        if known is None:
+            rest.append(group)
+        else:
+            known.signals = [*known.signals, *group.signals]
+    return rest
+
+
+def _row(group: Group) -> Row:
+    return Row.model_validate(
+        {
+            "owner": group.owner,
+            "kind": group.kind,
+            "severity": group.severity,
+            "problem": clean(group.text, 300),
+            "affected": group.affected,
+            "total": group.total,
+            "since": group.since,
+            "pods": [f"{p.name} ({p.status}, {p.restarts} restarts)" for p in group.pods[:4]],
+        }
+    )
