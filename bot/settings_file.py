@@ -102,7 +102,8 @@ class Document:
                 raise self.error(place, f"line {key_node.start_mark.line + 1}: a field's name must be one word")
             inner = (*place, key)
             if key in out:
-                raise self.error(inner, f"stands twice, first in line {self.lines[inner]}; keep one of them")
+                first, self.lines[inner] = self.lines[inner], key_node.start_mark.line + 1
+                raise self.error(inner, f"stands twice, first in line {first}; keep one of them")
             self.lines[inner] = key_node.start_mark.line + 1
             out[key] = self._value(value_node, inner)
         return out

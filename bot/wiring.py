@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.investigation.analyst import Analyst
     from bot.observe.health import Health
     from bot.runtime.runtime import Runtime
-    from bot.slack.app import SlackApp
+    from bot.slack.room import SlackRoom
 
 READY_S = 20.0  # how long a start waits for servers; what is not up by then is said in the report
 
@@ -25,7 +25,7 @@ class Bot:
     """The running bot, for the command line and for tests."""
 
     runtime: "Runtime"
-    slack: "SlackApp"
+    slack: "SlackRoom"
     hub: Hub
     library: Library
     health: "Health"
@@ -102,7 +102,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
     from bot.observe.health import Health
     from bot.observe.metrics import METRICS
     from bot.runtime.runtime import Runtime
-    from bot.slack.app import SlackApp
+    from bot.slack.room import SlackRoom
 
     library = open_library(settings)
 
@@ -120,18 +120,26 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
             return found.text, found.evidence
 
         store = Store(settings.store_url)
-        slack = SlackApp(
+        room = SlackRoom(
             settings.slack, store, render_file=render_markdown.render, playbooks=lambda: sorted(library.playbooks)
         )
-        runtime = Runtime(store, subject.investigate, slack.thread, answer=answered, limits=settings.limits)
-        await slack.open()
-        stack.push_async_callback(slack.close)
-        await runtime.start()
+        stack.push_async_callback(room.close)
+        await room.prepare()
+        runtime = Runtime(store, subject.investigate, room.thread, answer=answered, limits=settings.limits)
         stack.push_async_callback(runtime.stop)
-        await slack.listen(runtime)
+        await runtime.start()
+        stack.push_async_callback(room.disconnect)
+        await room.connect(runtime)
+
+        async def connected() -> bool:
+            return await room.heard() > 0
+
+        async def accepting() -> bool:
+            return runtime.accepting
+
         health = Health(settings.health_port)
-        health.add("slack", slack.ready)
-        health.add("runtime", lambda: runtime.accepting)
-        await health.start()
+        health.add("slack", connected)
+        health.add("runtime", accepting)
         stack.push_async_callback(health.stop)
-        yield Bot(runtime, slack, hub, library, health)
+        await health.start()
+        yield Bot(runtime, room, hub, library, health)

@@ -44,11 +44,11 @@ def _build(draft: Draft, source: str, raw: dict[str, Any]) -> Alert:
         name=draft.name,
         status=draft.status or "firing",
         severity_word=draft.severity_word,
-        summary=draft.summary or (draft.named if draft.named != draft.name else ""),
+        summary=draft.summary,
         description=draft.description,
         labels=draft.labels,
         annotations=draft.annotations,
-        values=(*draft.values, *(o for o in subject.others if o not in draft.values)),
+        values=_nameless(draft, subject),
         starts_at=draft.starts_at,
         ends_at=draft.ends_at,
         links=tuple(Link(title=link.title or titles.get(link.url, "link"), url=link.url) for link in draft.links),
@@ -56,6 +56,15 @@ def _build(draft: Draft, source: str, raw: dict[str, Any]) -> Alert:
         subject=subject,
         raw=raw,
     )
+
+
+def _nameless(draft: Draft, subject: Subject) -> tuple[str, ...]:
+    """The bare values that no label and not the name says already, and names whose kind the text left open."""
+    told = {word for value in draft.labels.values() for word in value.split()} if draft.labels else set()
+    if told:
+        told.update(draft.name.split())
+    kept = [v for v in draft.values if v not in told]
+    return (*kept, *(o for o in subject.others if o not in kept))
 
 
 def assemble(

@@ -197,7 +197,10 @@ def take_surroundings(draft: Draft, card: Card) -> None:
     if draft.starts_at is None:
         since = _SINCE.search("\n".join([*draft.prose, draft.summary, draft.description])[:8_000])
         draft.starts_at = parse_time(since[1]) if since else None
-    sentences = [line for line in (undecorate(p) for p in draft.prose) if line]
+    titles = {word for link in card.links for word in link.title.split()}
+    sentences = [line for p in draft.prose if (line := undecorate(p)) and not titles.issuperset(line.split())]
+    if not draft.summary and draft.named and draft.named != draft.name:
+        draft.summary = draft.named
     if not draft.summary and sentences:
         draft.summary = sentences[0]
         sentences = sentences[1:]

@@ -145,7 +145,7 @@ class _Reader:
     def attachment(self, attachment: Mapping[str, Any]) -> Card:
         title_link = _word(attachment.get("title_link") or attachment.get("from_url"), 2000)
         title = self.text(attachment.get("title"))
-        add_link(self.links, title, title_link)
+        add_link(self.links, "Alert", title_link)
         pretext = self.text(attachment.get("pretext"))
         header, body, block_fields = self.blocks(attachment.get("blocks"))
         text = self.text(attachment.get("text"))

@@ -108,8 +108,9 @@ def notice(message: Message) -> str:
 
     A machine's mark (``[FIRING:1]``) at the very start of the message or of a title overrules all of it: alerts speak of deployments too.
     """
-    openings = [t for c in message.cards for t in (c.title, c.pretext, c.text.strip("\n").split("\n", 1)[0]) if t][:8]
-    if any(_marked(opening) for opening in openings[:3]):
+    cards = message.cards[:4]
+    openings = [t for c in cards for t in (c.title, c.pretext, c.text.strip("\n").split("\n", 1)[0]) if t][:8]
+    if any(_marked(c.title, True) or _marked(c.pretext, True) or _marked(c.text.strip("\n"), False) for c in cards):
         return ""
     if any(_DIGEST.search(opening[:300]) for opening in openings):
         return "a digest or a report"
@@ -123,8 +124,8 @@ def notice(message: Message) -> str:
     return ""
 
 
-def _marked(line: str) -> bool:
-    heading = read_heading(line)
+def _marked(text: str, prefixed: bool) -> bool:
+    heading = read_heading(text, prefixed=prefixed)
     return heading.bracket in ("firing", "resolved", "alerting") or heading.firing is not None
 
 

@@ -42,6 +42,7 @@ class Heading:
 
 _OPEN = {"[": "]", "【": "】", "(": ")", "「": "」", "{": "}"}
 _MARK = re.compile(r"^([\[【(「])\s*([^\[\]【】()「」\n]{1,60}?)\s*[\]】)」]\s*[:：|–—-]?\s*")
+_TICKET = re.compile(r"^#\d{1,9}\s*[:|–—-]\s*(?=\S)")
 _COUNT = re.compile(r"[\s:：(-]*(\d{1,6})\)?\s*$")
 _BARE = re.compile(
     r"^(?:(FIRING|RESOLVED|ALARM|TRIGGERED|RECOVERED|(?:PROBLEM|RECOVERY)(?= (?:Host|Service)\b))[:\s(]*(\d{0,6})\)?\s*[:|–—-]*\s+"
@@ -188,7 +189,7 @@ def read_heading(line: str, *, prefixed: bool = True) -> Heading:
     """Take one line apart. ``prefixed`` admits words before a ``[FIRING:1]`` mark, as titles have and prose must not."""
     shown = undecorate(" ".join(line[:1_000].split("\n", 1)[0].split()))
     heading = Heading(text=shown)
-    rest = shown
+    rest = _TICKET.sub("", shown)
     found = _STRONG_ANYWHERE.search(rest[:120])
     if found and found.start():
         before = rest[: found.start()].strip(" |:-–—")

@@ -18,6 +18,10 @@ _MARKUP = re.compile(r"<([^<>\n]{1,4000})>")
 _EMOJI_CODE = re.compile(r":(?=[a-z0-9_+-]*[a-z])[a-z0-9_+-]{1,60}:(?::skin-tone-\d:)?", re.IGNORECASE)
 _URL = re.compile(r"^https?://[^\s<>\"|]{1,2000}$", re.IGNORECASE)
 _BARE_URL = re.compile(r"(?<![\w|<])https?://[^\s<>\"|*`]{1,2000}", re.IGNORECASE)
+# Long runs of blanks mean nothing and would make every later pattern work hard.
+_BLANKS = re.compile(r"[^\S\n\t]+")
+_TABS = re.compile(r"\t[^\S\n]+")
+_EMPTY_LINES = re.compile(r"\n{3,}")
 _ESCAPE = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 
 
@@ -61,6 +65,7 @@ def plain(text: str, links: list[Link] | None = None) -> str:
 
     text = text[:MAX_TEXT]
     shown = sanitise(unescape(_MARKUP.sub(one, text)))
+    shown = _EMPTY_LINES.sub("\n\n", _TABS.sub("\t", _BLANKS.sub(" ", shown)))
     for match in _BARE_URL.finditer(shown):
         add_link(found, "", match[0].rstrip(".,;:)]}'"))
     return shown

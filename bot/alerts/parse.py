@@ -64,4 +64,6 @@ def _pasted(message: Message) -> Parsed | None:
         payload = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return webhook.parse(payload) if isinstance(payload, dict) else None
+    if not isinstance(payload, dict):
+        return None
+    return webhook.parse({"labels": payload} if "alertname" in payload else payload)

@@ -200,14 +200,12 @@ def split(entries: list[Entry]) -> tuple[list[Entry], list[list[Entry]]]:
     for i, entry in enumerate(entries):
         telling = entry.field in _START or fold(entry.key) in VALUE_FIELDS or entry.key in ("instance", "host")
         if entry.kind != "prose" and entry.section != "annotations" and telling:
-            seen.setdefault(
-                (entry.section if entry.kind == "pair" else "", entry.field or fold(entry.key), entry.bullet), []
-            ).append(i)
+            section = entry.section if entry.kind == "pair" else ""
+            seen.setdefault((section, fold(entry.key), entry.bullet), []).append(i)
     cuts: list[int] = []
-    for (_, what, _), places in seen.items():
-        if len(places) > 1 and (
-            what in ("name", "labels") or what in VALUE_FIELDS or len({entries[i].value for i in places}) > 1
-        ):
+    for (_, key, _), places in seen.items():
+        opens = entries[places[0]].field in ("name", "labels") or key in VALUE_FIELDS
+        if len(places) > 1 and (opens or len({entries[i].value for i in places}) > 1):
             cuts = places
             break
     if not cuts:

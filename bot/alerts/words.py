@@ -48,7 +48,7 @@ STATUSES: dict[str, Status] = {
 PLAIN_SEVERITIES = ("critical", "warning", "info", "none", "error", "page", "fatal", "ticket")
 
 _FIELDS = {
-    "name": """alert|alert name|alertname|alert rule|rule|rule name|rulename|monitor|monitor name|check|trigger|alarm
+    "name": """alert|name|alert name|alertname|alert rule|rule|rule name|rulename|monitor|monitor name|check|trigger|alarm
         |alarm name|problem|problem name|event name|alarmname|名称|告警名称|报警名称|告警规则|规则名称|告警|アラート
         |アラート名|알림|경고 이름|alarmname|warnungsname|regel|alerte|nom de l'alerte|règle|alerta|nombre
         |nombre de la alerta|nome do alerta|regla|regra|тревога|название|имя|правило|оповещение""",

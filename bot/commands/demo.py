@@ -54,14 +54,14 @@ async def _demo(console: Console, *, once: bool, scenario: str, browser: bool, p
     async with _stage(scenario, port) as (workspace, runtime, alert):
         _say(console, "page", workspace.page_url)
         _say(console, "cluster", f"recorded incident {scenario}")
-        ts = await workspace.post_as_app(SENDER, CHANNEL, alert)
+        ts = str((await workspace.post_as_app(SENDER, CHANNEL, alert))["ts"])
         began = time.monotonic()
         _say(console, "alert", f"{_title(alert)}  →  {CHANNEL}")
         record = await _followed(console, workspace, runtime, ts, began)
         if once:
             from sandbox import transcript
 
-            print(transcript.thread(workspace.thread(CHANNEL, ts), workspace.names()))
+            print(transcript.thread(workspace.thread(CHANNEL, ts)))
             return 0
         _say(console, "verdict", record.headline)
         if browser:

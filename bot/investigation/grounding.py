@@ -169,10 +169,9 @@ class _Grounding:
             reason = "it names no object"
         else:
             clean_heap, everything = self._heap(usable)
-            parts = name.split("/")
-            if not all(everything.has_name(part) for part in parts[1:] or parts):
+            if not everything.has_object(name):
                 reason = f"{name} is not in {', '.join(usable)}"
-            named_cleanly = all(clean_heap.has_name(part) for part in parts[1:] or parts)
+            named_cleanly = clean_heap.has_object(name)
             tainted = not reason and (
                 not named_cleanly or all(_speaks_for_strangers(self._evidence[i]) for i in usable)
             )

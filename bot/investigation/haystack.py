@@ -22,10 +22,10 @@ _EPOCH: Final = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds
 
 @dataclass
 class Haystack:
-    """Strings and numbers of some evidence."""
+    """Strings of some evidence, and its numbers with the names of their fields."""
 
     strings: list[str] = field(default_factory=list)
-    numbers: list[float] = field(default_factory=list)
+    numbers: list[tuple[str, float]] = field(default_factory=list)
 
     def missing(self, wanted: Facts) -> str:
         """The first fact that does not occur here, in words; "" when all do."""
@@ -46,6 +46,11 @@ class Haystack:
                 return f"the quotation “{quote[:60]}”"
         return ""
 
+    def has_object(self, name: str) -> bool:
+        """Whether ``Kind/namespace/name`` is spoken of: its namespace and name each stand alone, not as a part of a longer name."""
+        parts = [part.lower() for part in name.split("/") if part]
+        return bool(parts) and all(_word_in(part, self._low, within="-.") for part in parts[1:] or parts)
+
     def has_name(self, name: str) -> bool:
         """Whether ``name`` occurs as a whole word, in any case; kinds may be left out of ``Kind/namespace/name``."""
         return _word_in(name.lower(), self._low) or (
@@ -58,7 +63,7 @@ class Haystack:
 
     @cached_property
     def _quantities(self) -> list[Quantity]:
-        found = [q for number in self.numbers if (q := of_number(number)) is not None]
+        found = [reading for key, number in self.numbers for reading in of_number(number, key)]
         for text in self.strings:
             found += stated(text[:8_000])
         return found[:20_000]
@@ -73,7 +78,7 @@ class Haystack:
                 except ValueError:
                     continue
                 found.append(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
-        for number in self.numbers:
+        for _, number in self.numbers:
             found.extend(
                 datetime.fromtimestamp(number / scale, UTC)
                 for scale in (1, 1_000, 1_000_000_000)
@@ -115,11 +120,13 @@ class Haystack:
         return True
 
 
-def _word_in(word: str, text: str) -> bool:
+def _word_in(word: str, text: str, within: str = "") -> bool:
+    """Whether ``word`` stands in ``text`` with no letter, digit or sign of ``within`` touching it."""
     at = text.find(word)
     while at >= 0:
-        end = at + len(word)
-        if (at == 0 or not text[at - 1].isalnum()) and (end == len(text) or not text[end].isalnum()):
+        before = text[at - 1] if at else " "
+        after = text[at + len(word)] if at + len(word) < len(text) else " "
+        if not (before.isalnum() or before in within or after.isalnum() or after in within):
             return True
         at = text.find(word, at + 1)
     return False
@@ -130,31 +137,37 @@ def split(evidence: Iterable[Evidence]) -> tuple[Haystack, Haystack]:
     clean, everything = Haystack(), Haystack()
     for one in evidence:
         all_tainted = "*" in one.tainted
-        for tainted, leaf in _leaves(one):
+        for tainted, key, leaf in _leaves(one):
             for heap in (everything,) if tainted or all_tainted else (clean, everything):
                 if isinstance(leaf, str):
                     heap.strings.append(leaf)
                 else:
-                    heap.numbers.append(leaf)
+                    heap.numbers.append((key, leaf))
     return clean, everything
 
 
-def _leaves(evidence: Evidence) -> Iterator[tuple[bool, str | float]]:
-    """Every string and number of one evidence, and whether a stranger can write it. Arguments are ours; lengths of lists are facts too."""
+Leaf = tuple[bool, str, str | float]
+"""Whether a stranger can write it, the name of its field, and the string or number."""
+
+
+def _leaves(evidence: Evidence) -> Iterator[Leaf]:
+    """Every string and number of one evidence. Arguments are ours; lengths of lists are facts too."""
     yield from _walk(evidence.arguments, "", ())
-    yield False, evidence.summary
+    yield False, "", evidence.summary
     for note in evidence.notes:
-        yield False, note
+        yield False, "", note
     for signal in evidence.signals:
         strange = signal.code.startswith(STRANGERS_SIGNALS)
         for key, value in signal.model_dump(mode="json").items():
-            if isinstance(value, str | int | float) and not isinstance(value, bool):
-                yield strange and key == "detail", value
+            if isinstance(value, str):
+                yield strange and key == "detail", key, value
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                yield False, f"{key}_{signal.unit}" if key != "count" else key, value
     if evidence.window is not None:
-        yield False, evidence.window.start
-        yield False, evidence.window.end
+        yield False, "", evidence.window.start
+        yield False, "", evidence.window.end
     if evidence.data is None:
-        yield True, evidence.text  # servers that answer in prose name no paths, so none of it is known to be safe
+        yield True, "", evidence.text  # servers that answer in prose name no paths, so none of it is known to be safe
     elif isinstance(evidence.data, dict):
         # The envelope's own part was read above, signal by signal.
         rest = {k: v for k, v in evidence.data.items() if not (k == "signals" and evidence.signals)}
@@ -163,15 +176,16 @@ def _leaves(evidence: Evidence) -> Iterator[tuple[bool, str | float]]:
         yield from _walk(evidence.data, "", evidence.tainted)
 
 
-def _walk(value: Any, path: str, tainted: tuple[str, ...], strange: bool = False) -> Iterator[tuple[bool, str | float]]:
+def _walk(value: Any, path: str, tainted: tuple[str, ...], strange: bool = False) -> Iterator[Leaf]:
     strange = strange or (bool(path) and path in tainted)
+    key = path.rpartition(".")[2]
     if isinstance(value, dict):
-        for key, inner in value.items():
-            yield strange, str(key)
-            yield from _walk(inner, f"{path}.{key}" if path else str(key), tainted, strange)
+        for name, inner in value.items():
+            yield strange, "", str(name)
+            yield from _walk(inner, f"{path}.{name}" if path else str(name), tainted, strange)
     elif isinstance(value, list | tuple):
-        yield strange, len(value)
+        yield strange, "", len(value)
         for inner in value:
             yield from _walk(inner, f"{path}[]", tainted, strange)
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        yield strange, value
+        yield strange, key, value

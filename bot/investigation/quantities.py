@@ -26,14 +26,20 @@ _UNITS: Final[dict[str, tuple[Dimension, float]]] = {
 _PLURAL: Final = frozenset(
     {"byte", "millisecond", "second", "minute", "hour", "day", "sec", "min", "core", "cpu", "millicore"}
 )
-# What a bare number of a backend may be counted in, by the dimension of the claim.
-_BARE: Final[dict[Dimension, tuple[float, ...]]] = {
-    "time": (1.0, 1e-3, 1e-6, 1e-9, 60.0),
-    "size": (1.0, 2.0**10, 2.0**20, 1e6),
-    "share": (1.0, 0.01),
-    "cpu": (1.0, 1e-3, 1e-9),
-    "": (1.0,),
-}
+# What the name of a field says of its number: exactly, or as a guess with several readings.
+_EXACT: Final[dict[str, tuple[Dimension, float]]] = {
+    "millis": ("time", 1e-3), "nanos": ("time", 1e-9), "mins": ("time", 60.0), "secs": ("time", 1.0), "percentage": ("share", 0.01),
+    "ratio": ("share", 1.0), "share": ("share", 1.0), "fraction": ("share", 1.0), "millicores": ("cpu", 1e-3),
+}  # fmt: skip
+_VAGUE: Final[dict[str, tuple[tuple[Dimension, float], ...]]] = {
+    **dict.fromkeys(("duration", "uptime", "age", "latency", "timeout", "delay", "elapsed", "took", "period", "interval", "p50", "p95",
+                     "p99"),
+                    (("time", 1.0), ("time", 1e-3))),
+    **dict.fromkeys(("memory", "mem", "size", "disk", "storage", "rss"), (("size", 1.0), ("size", 2.0**20))),
+    **dict.fromkeys(("utilization", "utilisation", "usage"), (("share", 1.0), ("share", 0.01))),
+    "cpu": (("cpu", 1.0), ("cpu", 1e-3)),
+}  # fmt: skip
+_KEY_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*|%")
 MOST_ROUNDING: Final = 0.1
 """Rounding further than this, relative to the claim, is no rounding: 600 MiB are not "1 GiB"."""
 _WORDS: Final = {
@@ -44,7 +50,7 @@ _NUMBER = re.compile(
     r"(?<![\w.:/-])(?P<sign>[-−])?(?P<value>\d{1,3}(?:[,\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     r"(?!xx)(?P<times>x|×)?(?:st|nd|rd|th)?(?:[ \u00a0-]?(?P<unit>%|[A-Za-zµ]{1,11}))?(?![\w/:]|[.-]\w)"
 )  # fmt: skip
-_LOOSE = re.compile(r"(?<![\w.])(?<!\w-)v?(?P<value>\d+(?:\.\d+)?)(?P<unit> ?%|[A-Za-zµ]{1,4})?(?![A-Za-z0-9])")
+_LOOSE = re.compile(r"(?<![\w.])(?<!\w-)v?(?P<value>\d+(?:\.\d+)?)(?: ?(?P<unit>%|[A-Za-zµ]{1,11}))?(?![A-Za-z0-9])")
 _MOMENT = re.compile(
     r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d(?::\d\d)?\b"
 )
@@ -71,12 +77,7 @@ class Quantity:
             # Bare against bare or against a unit: the figures themselves must agree; whole numbers exactly.
             slack = half if other.value % 1 else 0.0
             return _near(self.value, other.value, slack)
-        # The claim has a unit and the evidence none: it may be counted in any unit that backends use for this dimension.
-        for bare in (*_BARE[self.dimension], self.factor):
-            rounding = half if bare != self.factor or other.value % 1 else 0.0
-            if _near(self.value * self.factor, other.value * bare, rounding * self.factor):
-                return True
-        return False
+        return False  # a figure without a unit, in a field whose name tells none, does not say "14 minutes"
 
 
 def _near(claimed: float, found: float, slack: float) -> bool:
@@ -111,20 +112,41 @@ def stated(text: str) -> list[Quantity]:
     """The quantities in a string of evidence, also where the unit touches ("512Mi"). Digits inside names and times do not count."""
     found = []
     for match in _LOOSE.finditer(_MOMENT.sub(" ", text)):
-        word = (match["unit"] or "").strip()
+        word = match["unit"] or ""
         figures = match["value"]
         if len(figures) > 24:
             continue
         value = float(figures)
         dimension, factor = unit(word)
         found.append(Quantity(match[0], value, dimension, factor))
-        if word == "m":  # milli-cores, or minutes
+        touching = word and not match[0].endswith(f" {word}")
+        if touching and word == "m":  # milli-cores, or minutes
             found += [Quantity(match[0], value, "cpu", 1e-3), Quantity(match[0], value, "time", 60.0)]
-        elif word in ("k", "M", "G"):
+        elif touching and word in ("k", "M", "G"):
             found.append(Quantity(match[0], value * {"k": 1e3, "M": 1e6, "G": 1e9}[word]))
     return found
 
 
-def of_number(value: float) -> Quantity | None:
-    """A numeric leaf of evidence; ``None`` for what is no finite number."""
-    return Quantity(repr(value), float(value)) if math.isfinite(value) else None
+def of_number(value: float, key: str = "") -> list[Quantity]:
+    """The readings of a numeric leaf of evidence, by the name of its field; none for what is no finite number."""
+    if not math.isfinite(value):
+        return []
+    text, number = repr(value), float(value)
+    readings = [Quantity(text, number, dimension, factor) for dimension, factor in _hints(key)]
+    if not readings and 0 < number < 1:
+        readings = [Quantity(text, number, "share")]
+    elif not readings and number >= 1024 and number % 1 == 0:
+        readings = [Quantity(text, number, "size")]
+    return readings or [Quantity(text, number)]
+
+
+def _hints(key: str) -> tuple[tuple[Dimension, float], ...]:
+    """What a field's name says of its unit: ``took_ms``, ``periodSeconds``, ``memory_bytes``; the last telling word counts."""
+    words = [word.lower() for word in _KEY_WORD.findall(key[-80:])]
+    for word in reversed(words):
+        if word in _EXACT:
+            return (_EXACT[word],)
+        exact = unit(word) if word not in _VAGUE else ("", 1.0)
+        if exact[0]:
+            return (exact,)
+    return next((_VAGUE[word] for word in reversed(words) if word in _VAGUE), ())

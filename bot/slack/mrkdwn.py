@@ -32,7 +32,7 @@ def shorten(text: str, limit: int) -> str:
         return text[:limit]
     head = text[: limit - 1]
     space = head.rfind(" ")
-    if space > limit * 0.6:
+    if text[limit - 1] != " " and space > limit * 0.6:
         head = head[:space]
     return head.rstrip(" ,;:·(") + "…"
 

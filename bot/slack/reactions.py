@@ -16,8 +16,11 @@ async def looking(clients: Clients, channel: str, ts: str) -> None:
     await _add(clients, channel, ts, EYES)
 
 
-async def done(clients: Clients, channel: str, ts: str) -> None:
+async def done(clients: Clients, channel: str, ts: str, *, again: bool = False) -> None:
+    """``again``: an earlier run in this thread may have left its ⚠️. (Removing costs one of twenty calls a minute.)"""
     await _swap(clients, channel, ts, DONE)
+    if again:
+        await _call(clients, "remove", channel, ts, TROUBLE)
 
 
 async def trouble(clients: Clients, channel: str, ts: str) -> None:
@@ -35,8 +38,6 @@ async def gone(clients: Clients, channel: str, ts: str) -> None:
 async def _swap(clients: Clients, channel: str, ts: str, name: str) -> None:
     await _add(clients, channel, ts, name)
     await gone(clients, channel, ts)
-    if name == DONE:
-        await _call(clients, "remove", channel, ts, TROUBLE)  # an earlier run may have failed
 
 
 async def _add(clients: Clients, channel: str, ts: str, name: str) -> None:

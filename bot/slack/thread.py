@@ -107,7 +107,7 @@ class SlackThread:
     async def finished(self, work: Work, report: Report) -> None:
         await self._conclude(work, cards.verdict_card(report))
         await self._upload(work, report)
-        await reactions.done(self.clients, work.channel, work.ts)
+        await reactions.done(self.clients, work.channel, work.ts, again=work.key.startswith("run:"))
         self._close(work)
 
     async def stopped(self, work: Work, progress: Progress, by: str) -> None:

@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 RECHECK_S: Final = 30.0
-"""Seconds between two looks at a server's tool list, which is its heartbeat too."""
+"""Seconds between two looks at a server's tool list, which is its heartbeat too.
+
+A server over stateless HTTP can be replaced without a connection ending, so this is also how long a changed definition may go unseen; what
+a model reads meanwhile is the definition that was pinned.
+"""
 BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S: Final = 5.0
 """A connection that lived shorter than this counts as a failed attempt."""

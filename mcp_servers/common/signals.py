@@ -55,6 +55,7 @@ CATALOGUE: dict[str, Entry] = {
             "pod_affinity",
             "pod_anti_affinity",
             "taint",
+            "node_not_ready",
             "cordoned",
             "host_port",
             "volume_unbound",

@@ -31,7 +31,7 @@ def container_signals(case: PodCase) -> Iterator[Signal]:
 def _container(case: PodCase, container: Container) -> Iterator[Signal]:
     kind, details = container.state
     if kind == "waiting" and container.reason in images.WAITING:
-        reason, detail = images.judge(case.obj, container, case.events, case.running)
+        reason, detail = images.judge(case.obj, container, case.events)
         yield case.signal("k8s.pod.image_pull", detail, reason=reason, since=_pulling_since(case))
         return
     broken = container.reason if kind == "waiting" else o.text(container.ended, "reason")

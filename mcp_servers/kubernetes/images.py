@@ -5,10 +5,10 @@ repository that is refused is often reported as one that "does not exist or may 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from mcp_servers.kubernetes.objects import Container, Json, containers, event_time, rows, text
+from mcp_servers.kubernetes.objects import Container, Json, event_time, rows, text
 
 WAITING = frozenset(
     {
@@ -103,25 +103,14 @@ def registry_of(image: str) -> str:
     return head if slash and ("." in head or ":" in head or head == "localhost") else "docker.io"
 
 
-def repository_of(image: str) -> str:
-    """The image without tag and digest."""
-    head, slash, last = image.partition("@")[0].rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
+def is_official(image: str) -> bool:
+    """Whether it is one of Docker Hub's official images (``redis:alpine``), which everybody may pull."""
+    path = image.removeprefix("docker.io/").removeprefix("library/")
+    return registry_of(image) == "docker.io" and "/" not in path
 
 
-def running_images(pods: Iterable[Json]) -> frozenset[str]:
-    """The images that nodes did pull for ``pods``: those of containers that have an image id."""
-    return frozenset(text(c.spec, "image") for pod in pods for c in containers(pod) if text(c.status, "imageID"))
-
-
-def judge(
-    pod: Any, container: Container, events: Sequence[Json], running: frozenset[str] = frozenset()
-) -> tuple[str, str]:
-    """(reason, one sentence) for a container whose image does not come.
-
-    ``events`` are the pod's own; ``running`` the images that other pods of the namespace run: where another tag of the same repository came
-    through, the credentials suffice and a refusal speaks of the tag.
-    """
+def judge(pod: Any, container: Container, events: Sequence[Json]) -> tuple[str, str]:
+    """(reason, one sentence) for a container whose image does not come. ``events`` are the pod's own."""
     image = text(container.spec, "image")
     told = [text(container.state[1], "message"), container.reason]
     missing = ""
@@ -139,9 +128,8 @@ def judge(
     reason = next((k for k in kinds if k != "unknown"), "unknown")
     words = next((t for t, k in zip([t for t in told if t], kinds, strict=True) if k == reason), "")
     shown = f"image {image} of container {container.name}"
-    other = next((i for i in sorted(running) if i != image and repository_of(i) == repository_of(image)), "")
-    if reason == "unauthorized" and other and not missing:
-        return "not_found", f"{shown} is refused while {other} of the same repository runs here: the tag does not exist"
+    if reason == "unauthorized" and not missing and is_official(image):
+        return "not_found", f"{shown} is refused, and official images need no credentials: the name or the tag is wrong"
     match reason:
         case "not_found":
             return reason, f"{shown} does not exist in {registry_of(image)}"

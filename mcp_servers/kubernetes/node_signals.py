@@ -9,7 +9,7 @@ from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes.objects import Json
 from mcp_servers.kubernetes.quantities import seconds_since, span
-from mcp_servers.kubernetes.scheduling import is_cordoned
+from mcp_servers.kubernetes.scheduling import is_cordoned, is_system
 
 CODES = (
     "node.not_ready",
@@ -56,7 +56,7 @@ def node_signals(node: Json, now: datetime, events: Sequence[Json] = ()) -> list
         detail = f"the network of node {o.name(node)} is not set up: {o.text(network, 'message')}"
         since = o.text(network, "lastTransitionTime")
         found.append(signal("node.network_unavailable", subject, clean(detail, 240), since=since or None))
-    if is_cordoned(node):
+    if is_cordoned(node) and not is_system(node):  # control-plane nodes are closed on purpose
         taint = next(
             (t for t in o.rows(node, "spec", "taints") if o.text(t, "key") == "node.kubernetes.io/unschedulable"), {}
         )

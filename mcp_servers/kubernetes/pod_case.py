@@ -24,7 +24,6 @@ class PodCase:
     owner: str
     configmaps: Mapping[str, Json] | None = None
     logs: Mapping[str, str] = field(default_factory=dict)
-    running: frozenset[str] = frozenset()
 
     @property
     def ref(self) -> str:

@@ -51,15 +51,14 @@ def pod_signals(
     owner: str = "",
     configmaps: Mapping[str, Json] | None = None,
     logs: Mapping[str, str] | None = None,
-    running: frozenset[str] = frozenset(),
 ) -> list[Signal]:
     """Everything that is wrong with ``pod``, the gravest first.
 
     ``events`` may hold other objects' events too; ``nodes`` are all nodes of the cluster (``None`` when they could not be read); ``owner``
     is the workload's ref where it is known better than from the pod's own references; ``configmaps`` the namespace's ConfigMaps by name
-    (metadata only); ``logs`` the last lines of crashed runs by container; ``running`` the images that other pods of the namespace run.
+    (metadata only); ``logs`` the last lines of crashed runs by container.
     """
-    case = PodCase(pod, own_events(pod, events), nodes, now, owner or o.workload(pod), configmaps, logs or {}, running)
+    case = PodCase(pod, own_events(pod, events), nodes, now, owner or o.workload(pod), configmaps, logs or {})
     found = [*_ended(case), *_deleting(case)]
     if o.text(pod, "status", "phase") not in ("Succeeded", "Failed"):
         found += [
@@ -120,14 +119,15 @@ def _placed(case: PodCase) -> Iterator[Signal]:
     message = o.text(condition, "message") or (o.text(said[0], "message") if said else "")
     created = o.text(pod, "metadata", "creationTimestamp")
     if not message and not said and o.text(condition, "status") != "False":
-        waited = o.age(pod, case.now) or 0.0
-        if waited > PENDING_S:
+        waited = o.age(pod, case.now)
+        if waited is None or waited > PENDING_S:
             who = o.text(pod, "spec", "schedulerName") or "default-scheduler"
+            lasting = f" for {span(waited)}" if waited is not None else ""
             yield case.signal(
                 "k8s.pod.unschedulable",
-                f"pending for {span(waited)} and {who} has not said a word about it: no event, no condition",
+                f"pending{lasting}, and {who} has not said a word about the pod: no event, no condition",
                 reason="scheduler_silent",
-                since=created,
+                since=created or None,
             )
         return
     for verdict in scheduling.explain(pod, message, case.nodes):

@@ -134,24 +134,27 @@ _DETAILS = {
 def _by_nodes(pod: Any, nodes: Sequence[Json]) -> Verdict | None:
     """What the nodes themselves tell about placement; ``None`` where placement is not the obstacle."""
     placed = [n for n in nodes if selected(pod, n) and affine(pod, n)]
-    if not placed:
+    workers = [n for n in placed if not is_system(n)]
+    if not workers and any(not is_system(n) for n in nodes):
         return _placement(pod, nodes)
-    workers = [n for n in placed if not _is_system(pod, n)] or placed
+    workers = workers or placed
+    if not workers:
+        return _placement(pod, nodes)
     open_nodes = [n for n in workers if not is_cordoned(n)]
     if not open_nodes:
         names = ", ".join(name(n) for n in workers[:4])
         wanted = f" with {_wanted(pod)}" if _wanted(pod) else ""
-        verb = "is" if len(workers) == 1 else "are all"
-        return Verdict("cordoned", f"the nodes that could take the pod{wanted} {verb} cordoned: {names}")
+        if len(workers) == 1:
+            return Verdict("cordoned", f"the only node{wanted} that could take the pod is cordoned: {names}")
+        return Verdict("cordoned", f"all nodes{wanted} that could take the pod are cordoned: {names}")
     tainted = [(n, untolerated(pod, n)) for n in open_nodes]
-    if all(t for _, t in tainted):
+    if all(taints for _, taints in tainted):
         down = [n for n, taints in tainted if any(text(t, "key") in _DOWN_TAINTS for t in taints)]
-        if down and len(down) == len(open_nodes):
-            return Verdict(
-                "taint", f"the nodes that could take the pod are not ready: {', '.join(name(n) for n in down[:4])}"
-            )
-        rest = [(n, taints) for n, taints in tainted if n not in down] or tainted
-        shown = "; ".join(sorted({f"{taint_text(t)}" for _, taints in rest for t in taints}))[:120]
+        if len(down) == len(open_nodes):
+            names = ", ".join(name(n) for n in down[:4])
+            return Verdict("node_not_ready", f"the nodes that could take the pod are not ready: {names}")
+        rest = [(n, taints) for n, taints in tainted if n not in down]
+        shown = "; ".join(sorted({taint_text(t) for _, taints in rest for t in taints}))[:120]
         names = ", ".join(name(n) for n, _ in rest[:3])
         return Verdict("taint", f"the pod does not tolerate the taint {shown} of {names}")
     return None
@@ -160,7 +163,7 @@ def _by_nodes(pod: Any, nodes: Sequence[Json]) -> Verdict | None:
 def _placement(pod: Any, nodes: Sequence[Json] | None) -> Verdict:
     selector = branch(pod, "spec", "nodeSelector")
     by_selector = [n for n in nodes or () if selected(pod, n)]
-    count = f"none of the {len(nodes)} nodes has" if nodes else "no node has"
+    count = "none of the nodes has" if nodes else "no node has"
     if selector and (not nodes or not by_selector):
         wanted = ", ".join(f"{k}={v}" for k, v in sorted(selector.items()))
         return Verdict(
@@ -218,15 +221,20 @@ def is_cordoned(node: Json) -> bool:
     return node.get("spec", {}).get("unschedulable") is True
 
 
-def _is_system(pod: Any, node: Json) -> bool:
-    return any(text(t, "key") in _SYSTEM_TAINTS for t in untolerated(pod, node)) or any(
-        k in labels(node) for k in _SYSTEM_TAINTS
-    )
+def is_system(node: Json) -> bool:
+    """Whether the node belongs to the control plane, by its role label or taint: such nodes are often closed on purpose."""
+    taints = {text(t, "key") for t in rows(node, "spec", "taints")}
+    return any(k in labels(node) or k in taints for k in _SYSTEM_TAINTS)
+
+
+def node_labels(node: Json) -> dict[str, str]:
+    """The node's labels, with the host name that every kubelet sets."""
+    return {"kubernetes.io/hostname": name(node), **labels(node)}
 
 
 def selected(pod: Any, node: Json) -> bool:
     """Whether the node has every label of the pod's nodeSelector."""
-    have = labels(node)
+    have = node_labels(node)
     return all(have.get(k) == v for k, v in branch(pod, "spec", "nodeSelector").items())
 
 
@@ -246,7 +254,7 @@ def _term(term: Json, node: Json) -> bool:
     expressions, fields = rows(term, "matchExpressions"), rows(term, "matchFields")
     if not expressions and not fields:
         return False  # an empty term selects nothing
-    have = labels(node)
+    have = node_labels(node)
     return all(_holds(e, have) for e in expressions) and all(_holds(f, {"metadata.name": name(node)}) for f in fields)
 
 

@@ -1,6 +1,7 @@
 """`get_pod_status`: everything about one pod that tells why it does not do its work, in one call."""
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from mcp.server.mcpserver.tools import Tool
@@ -9,10 +10,9 @@ from pydantic import Field
 
 from mcp_servers.common import strict
 from mcp_servers.common.envelope import Ref, Signal, ok
-from mcp_servers.common.signals import signal
 from mcp_servers.common.untrusted import clean
-from mcp_servers.kubernetes import images
 from mcp_servers.kubernetes import objects as o
+from mcp_servers.kubernetes.claims import claim_signal
 from mcp_servers.kubernetes.client import Cluster, Listing
 from mcp_servers.kubernetes.container_signals import CREATE_ERRORS
 from mcp_servers.kubernetes.context import Context
@@ -67,11 +67,10 @@ async def status_of(found: Found, cluster: Cluster, context: Context, events_lim
     pod, parts, now = found.pod, Parts(), context.clock()
     space, called = o.namespace(pod), o.name(pod)
     about = f"involvedObject.kind=Pod,involvedObject.name={called}"
-    (events, claims, siblings), (nodes, replica_set, maps), logs = await asyncio.gather(
+    (events, claims), (nodes, replica_set, maps), logs = await asyncio.gather(
         asyncio.gather(
             parts.of("events", cluster.list("Event", space, fields=about), Listing([])),
-            parts.of("volumes", _claims(cluster, pod), Listing([])),
-            parts.of("images", _siblings(cluster, pod), Listing([])),
+            _claim_signals(cluster, pod, context, parts),
         ),
         asyncio.gather(
             parts.of("node", _nodes(cluster, pod), None),
@@ -90,11 +89,10 @@ async def status_of(found: Found, cluster: Cluster, context: Context, events_lim
         owner=chain[-1],
         configmaps=maps,
         logs=logs,
-        running=images.running_images(p for p in siblings.items if o.name(p) != called),
     )
     mine = [n for n in nodes or [] if o.name(n) == o.text(pod, "spec", "nodeName")]
     signals += [s for n in mine for s in node_signals(n, now) if s.code != "node.cordoned"]
-    signals += _claim_signals(claims.items, chain[-1])
+    signals += [s.model_copy(update={"owner": chain[-1]}) for s in claims.signals]
     answer = PodStatus(
         summary="",
         signals=signals,
@@ -102,7 +100,7 @@ async def status_of(found: Found, cluster: Cluster, context: Context, events_lim
         containers=container_rows(pod),
         conditions=abnormal_conditions(pod),
         events=event_rows(events.items, events_limit),
-        volumes=volume_rows(pod, claims.items),
+        volumes=volume_rows(pod, claims.claims),
         node=node_out(mine[0]) if mine else None,
         owner_chain=[c.replace(f"/{space}/", "/") for c in chain[1:]],
         previous_log_tail=[clean(line, 240) for text in logs.values() for line in text.splitlines() if line.strip()][
@@ -148,12 +146,34 @@ def _claim_names(pod: Json) -> list[str]:
     return [n for n in names if n]
 
 
-async def _claims(cluster: Cluster, pod: Json) -> Listing:
-    names = _claim_names(pod)
-    if not names:
-        return Listing([])
-    found = await asyncio.gather(*(cluster.find("PersistentVolumeClaim", n, o.namespace(pod)) for n in names[:10]))
-    return Listing([claim for claim in found if claim is not None])
+@dataclass(frozen=True)
+class _Claims:
+    claims: list[Json] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+
+
+async def _claim_signals(cluster: Cluster, pod: Json, context: Context, parts: Parts) -> _Claims:
+    """The pod's claims; volumes, classes and events are read only where one of them is not bound."""
+    space = o.namespace(pod)
+    reads = (cluster.find("PersistentVolumeClaim", n, space) for n in _claim_names(pod)[:10])
+    found = await asyncio.gather(*(parts.of("volumes", r, None) for r in reads))
+    claims = [claim for claim in found if claim is not None]
+    loose = [c for c in claims if o.text(c, "status", "phase") != "Bound"]
+    if not loose:
+        return _Claims(claims)
+    volumes, classes, events = await asyncio.gather(
+        parts.of("persistentvolumes", cluster.list("PersistentVolume"), None),
+        parts.of("storageclasses", cluster.list("StorageClass"), None),
+        parts.of(
+            "claim events", cluster.list("Event", space, fields="involvedObject.kind=PersistentVolumeClaim"), None
+        ),
+    )
+    told = [claim_signal(c, _items(volumes), _items(classes), _items(events) or [], context.clock()) for c in loose]
+    return _Claims(claims, [s for s in told if s])
+
+
+def _items(listing: Listing | None) -> list[Json] | None:
+    return None if listing is None else listing.items
 
 
 async def _configmaps(cluster: Cluster, pod: Json) -> dict[str, Json] | None:
@@ -165,13 +185,6 @@ async def _configmaps(cluster: Cluster, pod: Json) -> dict[str, Json] | None:
         return None
     listing = await cluster.list_metadata("ConfigMap", o.namespace(pod), max_pages=4)
     return {o.name(c): c for c in listing.items} if listing.complete else None
-
-
-async def _siblings(cluster: Cluster, pod: Json) -> Listing:
-    """The namespace's other pods, when an image is refused: they tell whether the same credentials pull other tags."""
-    if not any(c.reason in images.WAITING for c in o.containers(pod)):
-        return Listing([])
-    return await cluster.list("Pod", o.namespace(pod), max_pages=4)
 
 
 async def _crash_logs(cluster: Cluster, pod: Json, parts: Parts) -> dict[str, str]:
@@ -188,28 +201,6 @@ async def _crash_logs(cluster: Cluster, pod: Json, parts: Parts) -> dict[str, st
 
     texts = await asyncio.gather(*(parts.of("logs", tail(c), "") for c in crashed[:3]))
     return {c.name: text for c, text in zip(crashed, texts, strict=False) if text}
-
-
-def _claim_signals(claims: list[Json], owner: str) -> list[Signal]:
-    """The plain state of unbound claims; what keeps them from binding is for the volume tools to say."""
-    found = []
-    for claim in claims:
-        phase = o.text(claim, "status", "phase")
-        if phase in ("Pending", "Lost"):
-            detail = (
-                f"claim {o.name(claim)} is {phase} (class {o.text(claim, 'spec', 'storageClassName') or 'default'})"
-            )
-            code = "pvc.pending" if phase == "Pending" else "pvc.lost"
-            found.append(
-                signal(
-                    code,
-                    o.ref_of(claim),
-                    detail,
-                    owner=owner,
-                    since=o.text(claim, "metadata", "creationTimestamp") or None,
-                )
-            )
-    return found
 
 
 def _soft_gaps(pod: Json, maps: dict[str, Json] | None) -> list[str]:

@@ -136,7 +136,10 @@ async def endpoints_of(service: Json, reading: Reading) -> Endpoints:
     if slices:
         return from_slices(slices)
     try:
-        return from_endpoints(await reading.cluster.find("Endpoints", name, space))
+        kept = await reading.cluster.find("Endpoints", name, space)
+        if kept is None and "EndpointSlice" not in reading.missing and selector(service):
+            return Endpoints()  # slices were read and there are none
+        return from_endpoints(kept)
     except ToolFailure as failure:
         reading.notes.append(f"endpoints of {name} could not be read: {failure.info.message}")
         return Endpoints(known=False)

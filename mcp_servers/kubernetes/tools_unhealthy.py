@@ -9,10 +9,11 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.common import strict
-from mcp_servers.common.envelope import Envelope, Lean, Page, ok
+from mcp_servers.common.envelope import Envelope, Lean, Page, ToolFailure, ok
 from mcp_servers.common.untrusted import clean
+from mcp_servers.kubernetes import claims, control_plane, unhealthy
 from mcp_servers.kubernetes import objects as o
-from mcp_servers.kubernetes import unhealthy
+from mcp_servers.kubernetes import workload_signals as ws
 from mcp_servers.kubernetes.client import Cluster, Listing
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import OPTIONAL_NAMESPACE
@@ -25,12 +26,9 @@ What = Literal["all", "pods", "workloads", "nodes", "volumes", "jobs"]
 SIGNALS = (
     *unhealthy.POD_CODES,
     *NODE_CODES,
-    "deploy.unavailable",
-    "deploy.scaled_to_zero",
-    "ds.unavailable",
-    "pvc.pending",
-    "pvc.lost",
-    "job.failed",
+    *ws.CODES,
+    *claims.CODES,
+    *control_plane.CODES,
 )
 DESCRIPTION = (
     "What is unhealthy in a namespace (or everywhere): pods in trouble by workload, workloads short of replicas, nodes, unbound volumes, "
@@ -70,6 +68,16 @@ def tools(context: Context) -> list[Tool]:
     return [strict.tool(find_unhealthy, "find_unhealthy", DESCRIPTION, SIGNALS)]
 
 
+# What each question reads. Nodes and events serve several of them.
+_NEEDS = {
+    "pods": ("Pod", "ReplicaSet", "Event", "Node"),
+    "workloads": ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod", "Event"),
+    "nodes": ("Node", "Event"),
+    "volumes": ("PersistentVolumeClaim", "Event"),
+    "jobs": ("Job",),
+}
+
+
 class _Triage:
     """One look over a scope."""
 
@@ -80,33 +88,48 @@ class _Triage:
     async def answer(self, kind: What, limit: int) -> Unhealthy:
         now = self.context.clock()
         asked = ("pods", "workloads", "nodes", "volumes", "jobs") if kind == "all" else (kind,)
-        # Nodes and events serve several questions; the first list that is asked for must work, the others are parts.
-        wanted = {
-            "pods": ("Pod", "ReplicaSet", "Event", "Node"),
-            "workloads": ("Deployment", "StatefulSet", "DaemonSet"),
-            "nodes": ("Node", "Event"),
-            "volumes": ("PersistentVolumeClaim", "Event"),
-            "jobs": ("Job",),
-        }
-        kinds = list(dict.fromkeys(k for a in asked for k in wanted[a]))
-        lists = dict(
-            zip(kinds, await asyncio.gather(*(self._list(k, required=k == kinds[0]) for k in kinds)), strict=True)
-        )
+        kinds = list(dict.fromkeys(k for a in asked for k in _NEEDS[a]))
+        # The first list must work, the others are parts: what cannot be read is said, and the rest stands.
+        reads = (self._list(k, required=k == kinds[0]) for k in kinds)
+        lists = dict(zip(kinds, await asyncio.gather(*reads), strict=True))
+        known = o.index(lists.get("ReplicaSet", []))
+        events = lists.get("Event", [])
+        nodes: list[Group] = []
+        if "nodes" in asked:
+            nodes = unhealthy.node_groups(lists["Node"], events, now)
+            nodes += unhealthy.component_groups(await self._system_pods())
         groups: list[Group] = []
         if "pods" in asked:
-            known = o.index(lists["ReplicaSet"])
-            nodes = None if self.parts.lost("Node") else lists["Node"]
-            groups += unhealthy.pod_groups(lists["Pod"], lists["Event"], nodes, known, now)
+            there = None if self.parts.lost("Node") else lists["Node"]
+            pods = unhealthy.pod_groups(lists["Pod"], events, there, known, now)
+            groups += unhealthy.without_lost_nodes(pods, {g.owner: g for g in nodes})
         if "workloads" in asked:
             everything: list[Json] = [*lists["Deployment"], *lists["StatefulSet"], *lists["DaemonSet"]]
-            groups += _unexplained(unhealthy.workload_groups(everything), groups)
-        if "nodes" in asked:
-            groups += unhealthy.node_groups(lists["Node"], lists["Event"], now)
+            around = ws.Surroundings(lists["Pod"], lists["ReplicaSet"], events)
+            groups = _joined(groups, unhealthy.workload_groups(everything, around, known, now))
         if "volumes" in asked:
-            groups += unhealthy.volume_groups(lists["PersistentVolumeClaim"], lists["Event"], now)
+            volumes, classes = await self._storage(lists["PersistentVolumeClaim"])
+            groups += unhealthy.volume_groups(lists["PersistentVolumeClaim"], volumes, classes, events, now)
         if "jobs" in asked:
             groups += unhealthy.job_groups(lists["Job"], now)
-        return self._put(unhealthy.ranked(groups), limit)
+        return self._put(unhealthy.ranked([*groups, *nodes]), limit)
+
+    async def _system_pods(self) -> list[Json]:
+        """The control plane's pods, where they can be seen; not being allowed to is no part of the question."""
+        try:
+            return (await self.cluster.list("Pod", control_plane.NAMESPACE, max_pages=4)).items
+        except ToolFailure:
+            return []
+
+    async def _storage(self, found: Sequence[Json]) -> tuple[list[Json] | None, list[Json] | None]:
+        """Volumes and classes, where some claim is not bound."""
+        if all(o.text(c, "status", "phase") == "Bound" for c in found):
+            return None, None
+        volumes, classes = await asyncio.gather(
+            self.parts.of("PersistentVolume", self.cluster.list("PersistentVolume"), None),
+            self.parts.of("StorageClass", self.cluster.list("StorageClass"), None),
+        )
+        return (volumes.items if volumes else None), (classes.items if classes else None)
 
     async def _list(self, kind: str, *, required: bool) -> list[Json]:
         namespace = "" if kind == "Node" else self.namespace
@@ -171,7 +194,7 @@ def _short(group: Group) -> str:
     return clean(f"{group.owner}: {group.text}", 160)
 
 
-def _unexplained(found: list[Group], told: Sequence[Group]) -> list[Group]:
+def _joined(told: list[Group], found: list[Group]) -> list[Group]:
     """A workload's missing replicas next to its pods' trouble: one row with both signals, not two."""
     by_owner = {g.owner: g for g in told}
     rest = []
@@ -181,7 +204,7 @@ def _unexplained(found: list[Group], told: Sequence[Group]) -> list[Group]:
             rest.append(group)
         else:
             known.signals = [*known.signals, *group.signals]
-    return rest
+    return [*told, *rest]
 
 
 def _row(group: Group) -> Row:

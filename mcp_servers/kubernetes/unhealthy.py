@@ -8,12 +8,16 @@ from datetime import datetime
 from mcp_servers.common.envelope import Signal
 from mcp_servers.common.signals import CATALOGUE, signal
 from mcp_servers.kubernetes import objects as o
+from mcp_servers.kubernetes import workload_signals as ws
+from mcp_servers.kubernetes.claims import claim_signal
 from mcp_servers.kubernetes.container_signals import NOT_READY_S
+from mcp_servers.kubernetes.control_plane import component_signals
 from mcp_servers.kubernetes.node_signals import node_signals
 from mcp_servers.kubernetes.objects import Json
 from mcp_servers.kubernetes.pod_signals import pod_signals
 from mcp_servers.kubernetes.pod_view import PodOut, pod_out
-from mcp_servers.kubernetes.quantities import iso, parse_time, seconds_since, span
+from mcp_servers.kubernetes.quantities import parse_time, seconds_since
+from mcp_servers.kubernetes.workload_state import counts
 
 FAILED_JOB_S = 24 * 3600
 _RANK = {"critical": 0, "warning": 1, "info": 2}
@@ -103,39 +107,58 @@ def merged(signals: Iterable[Signal]) -> list[Signal]:
     return sorted(rows, key=lambda s: (_RANK[s.severity], s.since or "9", s.code))
 
 
-def workload_groups(workloads: Sequence[Json]) -> list[Group]:
-    """Deployments, StatefulSets and DaemonSets with fewer replicas than wanted, and those that want none at all."""
+def workload_groups(
+    workloads: Sequence[Json], around: ws.Surroundings, known: Mapping[str, Json], now: datetime
+) -> list[Group]:
+    """Workloads with a critical or warning signal of their own, refused pod creations included."""
+    mine: dict[str, list[Json]] = defaultdict(list)
+    for pod in around.pods:
+        mine[o.workload(pod, known)].append(pod)
     groups = []
     for workload in workloads:
-        kind, ref = o.text(workload, "kind"), o.ref_of(workload)
-        if kind == "DaemonSet":
-            wanted = o.number(workload, "status", "desiredNumberScheduled") or 0
-            available = o.number(workload, "status", "numberAvailable") or 0
-        else:
-            spec = o.number(workload, "spec", "replicas")
-            wanted = 1 if spec is None else spec
-            available = o.number(workload, "status", "availableReplicas") or 0
-            if kind == "StatefulSet" and "availableReplicas" not in o.branch(workload, "status"):
-                available = o.number(workload, "status", "readyReplicas") or 0  # servers before 1.22
-        since = o.text(o.conditions(workload).get("Available"), "lastTransitionTime")
-        if wanted == 0 and kind != "DaemonSet":
-            if _was_used(workload):
-                found = signal("deploy.scaled_to_zero", ref, f"{kind} {o.name(workload)} wants 0 replicas")
-                groups.append(Group(ref, "workloads", found.detail, [found]))
+        ref = o.ref_of(workload)
+        near = ws.Surroundings(mine[ref], around.replica_sets, around.events)
+        found = [s for s in ws.workload_signals(workload, near, now) if s.severity != "info"]
+        if not found or _parked(workload):
             continue
-        if available >= wanted:
-            continue
-        code = "ds.unavailable" if kind == "DaemonSet" else "deploy.unavailable"
-        detail = f"{kind} {o.name(workload)}: {available} of {wanted} replicas are available"
-        found = signal(code, ref, detail, value=float(available), threshold=float(wanted), since=since or None)
-        groups.append(Group(ref, "workloads", detail, [found], affected=wanted - available, total=wanted, since=since))
+        seen = counts(workload)
+        found.sort(key=lambda s: (_RANK[s.severity], s.code == "deploy.unavailable"))
+        since = min((s.since for s in found if s.since), default="")
+        missing = max(0, seen.wanted - seen.available)
+        groups.append(Group(ref, "workloads", found[0].detail, found, affected=missing, total=seen.wanted, since=since))
     return groups
 
 
-def _was_used(workload: Json) -> bool:
-    """A workload of 0 replicas that once had some: revisions and autoscalers leave traces, parked templates do not."""
-    revision = o.annotations(workload).get("deployment.kubernetes.io/revision", "")
-    return bool(revision) or bool(o.number(workload, "status", "observedGeneration"))
+def _parked(workload: Json) -> bool:
+    """A workload of 0 replicas that never had a revision: a template that somebody keeps, not an outage."""
+    wanted = o.number(workload, "spec", "replicas")
+    used = o.annotations(workload).get("deployment.kubernetes.io/revision") or o.text(
+        workload, "status", "currentRevision"
+    )
+    return wanted == 0 and not used
+
+
+def component_groups(pods: Sequence[Json]) -> list[Group]:
+    """Parts of the control plane that do not run."""
+    return [Group(s.subject, "nodes", s.detail, [s], since=s.since or "") for s in component_signals(pods)]
+
+
+def without_lost_nodes(groups: Sequence[Group], lost: Mapping[str, Group]) -> list[Group]:
+    """Pods that only suffer from their node are told with the node: one row for the node, not one for each of its workloads."""
+    kept = []
+    for group in groups:
+        rest = [s for s in group.signals if s.code != "k8s.pod.node_lost"]
+        if len(rest) < len(group.signals):
+            for node in {f"Node/{p.node}" for p in group.pods}:
+                if node in lost:
+                    lost[node].affected += 1
+        if rest or len(rest) == len(group.signals):
+            group.signals = rest
+            kept.append(group)
+    for group in lost.values():
+        if group.affected:
+            group.text += f"; {group.affected} workloads have pods on it"
+    return kept
 
 
 def node_groups(nodes: Sequence[Json], events: Sequence[Json], now: datetime) -> list[Group]:
@@ -155,42 +178,20 @@ def node_groups(nodes: Sequence[Json], events: Sequence[Json], now: datetime) ->
     return groups
 
 
-def volume_groups(claims: Sequence[Json], events: Sequence[Json], now: datetime) -> list[Group]:
-    """Claims that are not bound, with the provisioner's words where it said something."""
+def volume_groups(
+    claims: Sequence[Json],
+    volumes: Sequence[Json] | None,
+    classes: Sequence[Json] | None,
+    events: Sequence[Json],
+    now: datetime,
+) -> list[Group]:
+    """Claims that are not bound, and why."""
     groups = []
     for claim in claims:
-        phase = o.text(claim, "status", "phase")
-        waited = o.age(claim, now) or 0.0
-        if phase not in ("Pending", "Lost") or (phase == "Pending" and waited < 60):
-            continue
-        ref = o.ref_of(claim)
-        said = [e for e in events if _about(e, claim) and o.text(e, "type") == "Warning"]
-        newest = max(said, key=lambda e: iso(o.event_time(e)), default=None)
-        why = o.text(newest, "message") if newest else f"class {o.text(claim, 'spec', 'storageClassName') or 'default'}"
-        reason = _claim_reason(why) if phase == "Pending" else ""
-        since = o.text(claim, "metadata", "creationTimestamp")
-        detail = f"claim {o.name(claim)} is {phase} for {span(waited)}: {why}"
-        found = signal(
-            "pvc.pending" if phase == "Pending" else "pvc.lost", ref, detail, reason=reason, since=since or None
-        )
-        groups.append(Group(ref, "volumes", found.detail, [found], since=since))
+        found = claim_signal(claim, volumes, classes, events, now)
+        if found:
+            groups.append(Group(found.subject, "volumes", found.detail, [found], since=found.since or ""))
     return groups
-
-
-def _claim_reason(why: str) -> str:
-    lowered = why.lower()
-    if "storageclass" in lowered and "not found" in lowered:
-        return "storage_class"
-    return "provisioning_failed" if "provision" in lowered else "unknown"
-
-
-def _about(event: Json, obj: Json) -> bool:
-    about = o.branch(event, "involvedObject")
-    return (
-        about.get("kind") == o.text(obj, "kind")
-        and about.get("name") == o.name(obj)
-        and about.get("namespace") == o.namespace(obj)
-    )
 
 
 def job_groups(jobs: Sequence[Json], now: datetime) -> list[Group]:
@@ -213,8 +214,8 @@ def job_groups(jobs: Sequence[Json], now: datetime) -> list[Group]:
 
 
 def ranked(groups: Iterable[Group]) -> list[Group]:
-    """The gravest first, then what affects most, then the newest."""
-    return sorted(groups, key=lambda g: (_RANK[g.severity], -g.affected, g.owner))
+    """The gravest first; nodes before what runs on them, then what affects most."""
+    return sorted(groups, key=lambda g: (_RANK[g.severity], g.kind != "nodes", -g.affected, g.owner))
 
 
 POD_CODES = tuple(code for code in CATALOGUE if code.startswith("k8s.pod."))

@@ -1,7 +1,7 @@
 """The page's own API, ``/ui``: the state, the feed of changes, and what a person does.
 
-Only for apps and this server's own page: Host must name this machine's loopback (a rebound DNS name does not) and Origin, where a browser sends
-one, must be the page itself (another site's page is not).
+Only for apps and this server's own page: Host must name this machine's loopback (a rebound DNS name does not), and Origin, where a
+browser sends one, must be the page itself (another site's page is not).
 """
 
 import asyncio

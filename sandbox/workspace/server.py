@@ -178,6 +178,14 @@ class Workspace:
         user_id = self.world.directory.user(user).id
         return [view for view in self.world.views.open.values() if view.user == user_id]
 
+    def names(self) -> dict[str, str]:
+        """What people call users, bots and channels, by id."""
+        directory = self.world.directory
+        users = {user.id: user.real_name if user.is_bot else user.name for user in directory.users.values()}
+        bots = {app.bot_id: app.name for app in directory.apps.values()}
+        channels = {channel.id: f"#{channel.name}" for channel in self.world.channels.all.values() if channel.name}
+        return users | bots | channels
+
     async def wait_for(self, predicate: Callable[[], Any], timeout: float = 10.0) -> Any:
         """The first truthy value of ``predicate()``. Raises TimeoutError that says what the app has done so far."""
         try:

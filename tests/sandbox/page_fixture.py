@@ -9,106 +9,32 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from page_gallery import gallery
+from page_kit import (
+    ALERTS,
+    CATEGORIES,
+    FEEDBACK,
+    GENERAL,
+    NOW,
+    Json,
+    actions,
+    alert,
+    bot,
+    button,
+    code,
+    context,
+    person,
+    rich,
+    section,
+    task,
+    ts,
+)
+
 PAGE = Path(__file__).resolve().parents[2] / "sandbox" / "page"
 ORIGIN = "http://127.0.0.1:3999"
-NOW = 1_763_781_180  # 2025-11-22 03:13 UTC
-ALERTS, GENERAL = "C0ALERTS", "C0GENERAL"
-Json = dict[str, Any]
 
 
-def ts(ago: float, n: int = 1) -> str:
-    """The Slack timestamp of `ago` seconds before the fixture's now."""
-    return f"{NOW - ago:.0f}.{n:06d}"
-
-
-def text(value: str) -> Json:
-    return {"type": "mrkdwn", "text": value}
-
-
-def plain(value: str) -> Json:
-    return {"type": "plain_text", "text": value, "emoji": True}
-
-
-def section(value: str, **more: Any) -> Json:
-    return {"type": "section", "text": text(value), **more}
-
-
-def context(*values: str) -> Json:
-    return {"type": "context", "elements": [text(value) for value in values]}
-
-
-def button(label: str, action: str, **more: Any) -> Json:
-    return {"type": "button", "text": plain(label), "action_id": action, "value": "run-1", **more}
-
-
-def rich(*parts: str | Json) -> Json:
-    leaves = [{"type": "text", "text": part} if isinstance(part, str) else part for part in parts]
-    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": leaves}]}
-
-
-def code(value: str) -> Json:
-    return {"type": "text", "text": value, "style": {"code": True}}
-
-
-def task(task_id: str, title: str, status: str, output: Json | None = None, **more: Any) -> Json:
-    card: Json = {"type": "task_card", "task_id": task_id, "title": title, "status": status, **more}
-    if output:
-        card["output"] = output
-    return card
-
-
-FEEDBACK = {
-    "type": "context_actions",
-    "elements": [
-        {
-            "type": "feedback_buttons",
-            "action_id": "rca_feedback",
-            "positive_button": {"text": plain("Good"), "accessibility_label": "This was the cause", "value": "up"},
-            "negative_button": {"text": plain("Bad"), "accessibility_label": "This was not the cause", "value": "down"},
-        }
-    ],
-}
-
-
-def bot(when: str, thread: str, **more: Any) -> Json:
-    return {
-        "type": "message",
-        "user": "U0RCA",
-        "bot_id": "B0RCA",
-        "app_id": "A0RCA",
-        "bot_profile": {"name": "RCA"},
-        "ts": when,
-        "thread_ts": thread,
-        **more,
-    }
-
-
-def person(user: str, when: str, words: str, **more: Any) -> Json:
-    return {"type": "message", "user": user, "text": words, "ts": when, **more}
-
-
-def alert(app: str, when: str, attachment: Json, reactions: list[str]) -> Json:
-    found = [{"name": name, "users": ["U0RCA"], "count": 1} for name in reactions]
-    return {
-        "type": "message",
-        "subtype": "bot_message",
-        "bot_id": f"B0{app[:4].upper()}",
-        "username": app,
-        "text": "",
-        "ts": when,
-        "attachments": [attachment],
-        "reactions": found,
-    }
-
-
-def actions(*more: Json) -> Json:
-    return {
-        "type": "actions",
-        "elements": [button("Show evidence", "rca_evidence"), button("Re-run", "rca_rerun"), *more],
-    }
-
-
-CRASH, RUNNING, SLOW, MODEL = ts(70), ts(12), ts(1500), ts(3700)
+CRASH, RUNNING, SLOW, MODEL = ts(70), ts(12), ts(1500), ts(3700)  # the threads' first messages
 
 CONFIRMED_BLOCKS: list[Json] = [
     section("*`checkout` crashes because ConfigMap `checkout-settings` has no key `PAYMENT_URL`.*"),
@@ -206,14 +132,17 @@ def threads() -> list[Json]:
                 section("*`payments` is killed for memory: its limit of 256 MiB is below what 1.9 needs.*"),
                 context("*Likely*", "since 02:11", "1 of 4 replicas"),
                 section(
-                    "*Why*\n• last exit 137, OOMKilled, 3 times in 10 min [E1]\n• working set 251 of 256 MiB before each exit [E4]\n• limit unchanged for 40 days, image changed yesterday 02:10 [E2]"
+                    "*Why*\n• last exit 137, OOMKilled, 3 times in 10 min [E1]\n• working set 251 of 256 MiB before each exit [E4]\n"
+                    "• limit unchanged for 40 days, image changed yesterday 02:10 [E2]"
                 ),
                 section(
-                    "*Do*\nRaise the limit to 384 MiB, or roll back 1.9.\n```kubectl -n shop set resources deploy/payments --limits=memory=384Mi```"
+                    "*Do*\nRaise the limit to 384 MiB, or roll back 1.9.\n"
+                    "```kubectl -n shop set resources deploy/payments --limits=memory=384Mi```"
                 ),
                 context(
                     "Checked 6 of 6 · 31 s · playbook `pod-oom-killed`",
-                    ":information_source: no model: Azure OpenAI answered 429 four times; findings are complete, the explanation is shorter",
+                    ":information_source: no model: Azure OpenAI answered 429 four times; "
+                    "findings are complete, the explanation is shorter",
                 ),
                 actions(),
                 FEEDBACK,
@@ -231,7 +160,8 @@ def threads() -> list[Json]:
                     "*Known*\nfrontend p99 2.1 s, usual 0.3 s, since 02:43 [E1] · only calls to `cart` are slow [E2]"
                 ),
                 section(
-                    "*Not checked*\n• logs: SigNoz did not answer in 10 s\n• MongoDB: no permission `serverStatus`, the role `clusterMonitor` is missing"
+                    "*Not checked*\n• logs: SigNoz did not answer in 10 s\n"
+                    "• MongoDB: no permission `serverStatus`, the role `clusterMonitor` is missing"
                 ),
                 section(
                     "*Ruled out*\nrollouts, scaling and config in `shop` in the last 24 h [E3] · pods of `cart`: healthy, CPU 22 % [E4]"
@@ -279,7 +209,8 @@ def threads() -> list[Json]:
             blocks=[
                 {
                     "type": "markdown",
-                    "text": "Nothing was rolled out or reconfigured in `cart`. Its database `carts` got an **index build** at 02:41, still running [E9].\n\n"
+                    "text": "Nothing was rolled out or reconfigured in `cart`. "
+                    "Its database `carts` got an **index build** at 02:41, still running [E9].\n\n"
                     "- Looked at: ReplicaSets, ConfigMaps (metadata), HPA, nodes, MongoDB operations\n- Blind: Secrets",
                 }
             ],
@@ -305,254 +236,6 @@ def threads() -> list[Json]:
         ),
     ]
 
-
-CATEGORIES = ("02:34", "02:37", "02:40", "02:43", "02:46", "02:49", "02:52", "02:55")
-
-
-def gallery() -> list[Json]:
-    """One message of #general for each kind of block that the threads above do not show."""
-    table = {
-        "type": "table",
-        "column_settings": [{"is_wrapped": True}, {"align": "right"}, {"align": "right"}],
-        "rows": [
-            [
-                {"type": "raw_text", "text": "Deploy"},
-                {"type": "raw_text", "text": "Errors"},
-                {"type": "raw_text", "text": "p99"},
-            ],
-            [
-                rich({"type": "link", "url": "https://argo.example/v42", "text": "checkout v42"}),
-                {"type": "raw_number", "value": 118, "text": "118"},
-                {"type": "raw_text", "text": "2.1 s"},
-            ],
-            [
-                rich(code("cart"), " v17"),
-                {"type": "raw_number", "value": 3, "text": "3"},
-                {"type": "raw_text", "text": "0.2 s"},
-            ],
-        ],
-    }
-    data = {
-        "type": "data_table",
-        "caption": "Top error sources",
-        "page_size": 4,
-        "row_header_column_index": 0,
-        "rows": [[{"type": "raw_text", "text": "Service"}, {"type": "raw_text", "text": "5xx"}]]
-        + [
-            [
-                {"type": "raw_text", "text": f"service-{n}"},
-                {"type": "raw_number", "value": (n * 37) % 101, "text": str((n * 37) % 101)},
-            ]
-            for n in range(1, 10)
-        ],
-    }
-    bar = {
-        "type": "bar",
-        "series": [
-            {"name": name, "data": [{"label": day, "value": (k * 13 + n * 29) % 60 + 5} for n, day in enumerate(DAYS)]}
-            for k, name in enumerate(("critical", "warning"))
-        ],
-        "axis_config": {"categories": list(DAYS), "y_label": "alerts"},
-    }
-    area = {
-        "type": "area",
-        "series": [{"name": "memory", "data": [{"label": c, "value": 120 + n * 17} for n, c in enumerate(CATEGORIES)]}],
-        "axis_config": {"categories": list(CATEGORIES), "y_label": "MiB"},
-    }
-    pie = {
-        "type": "pie",
-        "segments": [
-            {"label": "checkout", "value": 118},
-            {"label": "cart", "value": 42},
-            {"label": "payments", "value": 17},
-        ],
-    }
-    card = {
-        "type": "card",
-        "title": text("Roll back v42"),
-        "subtitle": text("low risk"),
-        "body": text("5xx began 40 s after the deploy of `checkout`."),
-        "actions": [button("Open", "rca_open", style="primary", url="https://argo.example/v42")],
-    }
-    lists = {
-        "type": "rich_text",
-        "elements": [
-            {
-                "type": "rich_text_section",
-                "elements": [
-                    {"type": "text", "text": "cause ", "style": {"bold": True}},
-                    {"type": "user", "user_id": "U0DANA"},
-                    {"type": "text", "text": " "},
-                    {"type": "emoji", "name": "fire"},
-                ],
-            },
-            {
-                "type": "rich_text_list",
-                "style": "bullet",
-                "indent": 0,
-                "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "a"}]}],
-            },
-            {
-                "type": "rich_text_list",
-                "style": "bullet",
-                "indent": 1,
-                "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "b"}]}],
-            },
-            {
-                "type": "rich_text_list",
-                "style": "ordered",
-                "elements": [
-                    {"type": "rich_text_section", "elements": [{"type": "text", "text": "one"}]},
-                    {"type": "rich_text_section", "elements": [{"type": "text", "text": "two"}]},
-                ],
-            },
-            {"type": "rich_text_quote", "elements": [{"type": "text", "text": "a quoted log line"}]},
-            {
-                "type": "rich_text_preformatted",
-                "elements": [{"type": "text", "text": "panic: nil map\n  at main.go:12"}],
-            },
-        ],
-    }
-    option = {"text": plain("Split one off"), "value": "split"}
-    controls = {
-        "type": "actions",
-        "elements": [
-            button(
-                "Approve",
-                "rca_approve",
-                style="primary",
-                confirm={
-                    "title": plain("Approve this?"),
-                    "text": text("The bot only *reads*."),
-                    "confirm": plain("Approve"),
-                    "deny": plain("Cancel"),
-                },
-            ),
-            {
-                "type": "static_select",
-                "action_id": "rca_cause",
-                "placeholder": plain("What was it?"),
-                "options": [
-                    {"text": plain("missing ConfigMap key"), "value": "config"},
-                    {"text": plain("something else"), "value": "other"},
-                ],
-            },
-            {
-                "type": "overflow",
-                "action_id": "rca_more",
-                "options": [option, {"text": plain("Mute for an hour"), "value": "mute"}],
-            },
-        ],
-    }
-    fields = {
-        "type": "section",
-        "fields": [
-            text("*Service*\ncheckout"),
-            text("*Since*\n03:01"),
-            text("*Owner*\n<!subteam^S0PAY>"),
-            text("*Cluster*\nprod-eu"),
-        ],
-        "accessory": button("Open", "rca_open_2"),
-    }
-    evidence = {
-        "type": "container",
-        "title": plain("Evidence (2 items)"),
-        "subtitle": plain("raw answers of the tools"),
-        "is_collapsible": True,
-        "default_collapsed": False,
-        "child_blocks": [section("E1 `get_pod_status`"), context("0.4 s")],
-    }
-    groups: list[list[Json]] = [
-        [{"type": "header", "text": plain("Every kind of block")}, fields, {"type": "divider"}, lists],
-        [table, data],
-        [
-            {"type": "data_visualization", "title": "Alerts a day", "chart": bar},
-            {"type": "data_visualization", "title": "Working set of payments", "chart": area},
-        ],
-        [{"type": "data_visualization", "title": "5xx by service", "chart": pie}],
-        [
-            evidence,
-            {
-                "type": "carousel",
-                "elements": [card, {**card, "title": text("Add the key")}, {**card, "title": text("Scale cart")}],
-            },
-        ],
-        [
-            controls,
-            {
-                "type": "context_actions",
-                "elements": [
-                    *FEEDBACK["elements"],
-                    {"type": "icon_button", "action_id": "rca_delete", "icon": "trash", "text": plain("Delete")},
-                ],
-            },
-        ],
-        [{"type": "something_new"}],
-    ]
-    made = [bot(ts(600 - n * 20), "", blocks=blocks, text="") for n, blocks in enumerate(groups)]
-    for message in made:
-        del message["thread_ts"]
-    talk = [
-        person(
-            "U0OMAR",
-            ts(900),
-            "*bold* _italic_ ~gone~ `code` and *bold with `code` inside*, 2*3*4 stays\n> quoted\n• first\n• second\n```\nkubectl get pods\n```\nhttps://status.example/now. <!here> <#C0ALERTS> :unknown_name: &lt;tag&gt;",
-            edited={"user": "U0OMAR", "ts": ts(880)},
-        ),
-        person("U0OMAR", ts(890), "At <!date^1763780000^{date_short_pretty} at {time}|some time>"),
-    ]
-    streaming = bot(ts(5), "", text="Looking at the last two hours of `cart`", streaming=True)
-    del streaming["thread_ts"]
-    return [*talk, *made, streaming]
-
-
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-MODAL: Json = {
-    "id": "V0FORM",
-    "user": "U0DANA",
-    "view": {
-        "type": "modal",
-        "title": plain("What was wrong?"),
-        "submit": plain("Send"),
-        "close": plain("Cancel"),
-        "blocks": [
-            {"type": "alert", "level": "warning", "text": text("The answer is kept with the investigation.")},
-            section("The verdict was *checkout crashes because a key is missing*."),
-            {
-                "type": "input",
-                "block_id": "kind",
-                "label": plain("What was it?"),
-                "element": {
-                    "type": "radio_buttons",
-                    "action_id": "kind",
-                    "options": [
-                        {"text": plain("Another cause"), "value": "other"},
-                        {"text": plain("Right cause, wrong advice"), "value": "advice"},
-                    ],
-                },
-            },
-            {
-                "type": "input",
-                "block_id": "words",
-                "label": plain("In your words"),
-                "hint": plain("One line is enough."),
-                "element": {"type": "plain_text_input", "action_id": "words", "multiline": True},
-            },
-            {
-                "type": "input",
-                "block_id": "team",
-                "optional": True,
-                "label": plain("Team"),
-                "element": {
-                    "type": "static_select",
-                    "action_id": "team",
-                    "options": [{"text": plain("checkout"), "value": "checkout"}],
-                },
-            },
-        ],
-    },
-}
 
 SAMPLES = (
     ("Pod crash-looping", "Alertmanager"),

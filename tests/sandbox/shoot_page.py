@@ -13,6 +13,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import page_fixture as fixture
+import page_gallery
+import page_kit
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
@@ -60,10 +62,10 @@ def shoot(out: Path, url: str | None, names: list[str], schemes: list[str], size
                     if url is None:
                         snapshot = fixture.state()
                         if name == "modal":
-                            snapshot["views"] = [fixture.MODAL]
+                            snapshot["views"] = [page_gallery.MODAL]
                         fixture.serve(page, snapshot, [], [])
                         page.route_web_socket("**/ui/events", lambda socket: None)
-                        page.clock.set_fixed_time(datetime.fromtimestamp(fixture.NOW, UTC))
+                        page.clock.set_fixed_time(datetime.fromtimestamp(page_kit.NOW, UTC))
                     page.goto(url or fixture.ORIGIN + "/")
                     page.locator(".message").first.wait_for()
                     if url is None:

@@ -55,6 +55,7 @@ async def test_the_state_holds_what_there_is(
     assert [message["text"] for message in shown["messages"][ALERTS]] == ["alert", "card"]
     assert shown["messages"][ALERTS][1]["streaming"] is False
     assert shown["ephemerals"][0]["message"]["text"] == "psst"
+    assert workspace.names() | {"U0DANA": "dana", "B0ALERTMGR": "Alertmanager", ALERTS: "#alerts"} == workspace.names()
     assert {"C0ALERTS", "C0GENERAL"} <= {channel["id"] for channel in shown["channels"]}
 
 

@@ -33,7 +33,13 @@ def toolbox() -> ModuleType:
 @pytest.fixture
 def stdio() -> Callable[..., ServerSettings]:
     def settings(name: str = "std", env: dict[str, str] | None = None, **more: Any) -> ServerSettings:
-        fields: dict[str, Any] = {"allow": ALLOW, "args": (str(SCRIPT), "stdio"), "command": sys.executable, **more}
+        fields: dict[str, Any] = {
+            "allow": ALLOW,
+            "args": (str(SCRIPT), "stdio"),
+            "command": sys.executable,
+            "connect_timeout_s": 60.0,
+            **more,
+        }
         return ServerSettings(name=name, transport="stdio", env=env or {}, **fields)
 
     return settings

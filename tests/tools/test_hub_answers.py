@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp.types import CallToolResult, ImageContent, TextContent
+from pydantic import Field
 
 from bot.settings import ServerSettings
 from bot.tools.answers import Answer, read, redact_long
@@ -21,7 +22,7 @@ OOM = Signal(code="k8s.pod.oom_killed", severity="critical", subject="Pod/shop/a
 
 
 class Pods(Envelope):
-    pods: list[dict[str, Any]] = []
+    pods: list[dict[str, Any]] = Field(default_factory=list)
 
 
 def text(body: str, *, error: bool = False) -> CallToolResult:
@@ -72,7 +73,9 @@ def test_a_server_outside_may_emit_only_what_its_tool_declared() -> None:
     assert read(envelope(), settings=FOREIGN, info=INFO).signals == (OOM,)
 
 
-@pytest.mark.parametrize("bad", [{"code": "k8s.made.up", "severity": "critical", "subject": "x"}, {"code": 5}, "text", None])
+@pytest.mark.parametrize(
+    "bad", [{"code": "k8s.made.up", "severity": "critical", "subject": "x"}, {"code": 5}, "text", None]
+)
 def test_a_signal_outside_the_catalogue_is_left_out_and_told(bad: Any) -> None:
     answer = read(structured({"summary": "s", "signals": [bad]}), settings=OWN, info=INFO)
     assert answer.signals == ()
@@ -117,7 +120,14 @@ SECRETS = [
     "xoxb-" + "1234567890-abcdefghij",
     "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIabc\n" * 400 + "-----END RSA PRIVATE KEY-----",
 ]
-LEAKS = ["hunter2hunter2", "correcthorsebattery", "abcdef0123456789abcdef", "AKIAABCDEFGHIJKLMNOP", "1234567890-abcdefghij", "MIIabc"]
+LEAKS = [
+    "hunter2hunter2",
+    "correcthorsebattery",
+    "abcdef0123456789abcdef",
+    "AKIAABCDEFGHIJKLMNOP",
+    "1234567890-abcdefghij",
+    "MIIabc",
+]
 
 
 @pytest.mark.parametrize("at", [0, 1, 7_900, 7_990, 8_001, 16_000])
@@ -130,7 +140,9 @@ def test_the_rest_of_a_key_whose_head_was_cut_off_does_not_survive() -> None:
     assert "MIIabc" not in redact_long("MIIabc\nMIIabc\n-----END RSA PRIVATE KEY-----\nafter")
 
 
-@pytest.mark.parametrize("wrap", [lambda s: text(s), lambda s: text(json.dumps({"a": [s]})), lambda s: structured({"deep": {"x": s}})])
+@pytest.mark.parametrize(
+    "wrap", [text, lambda s: text(json.dumps({"a": [s]})), lambda s: structured({"deep": {"x": s}})]
+)
 def test_no_secret_survives_in_any_shape_of_answer(wrap: Any) -> None:
     for secret, leak in zip(SECRETS, LEAKS, strict=True):
         answer = read(wrap(secret), settings=FOREIGN, info=INFO)
@@ -143,14 +155,21 @@ def test_values_of_keys_that_name_a_secret_go() -> None:
 
 
 def test_our_own_failure_keeps_its_code_hint_and_missing_permission() -> None:
-    failure = ToolFailure("FORBIDDEN", "may not list pods", hint="bind the role", missing_permission="list pods in shop")
+    failure = ToolFailure(
+        "FORBIDDEN", "may not list pods", hint="bind the role", missing_permission="list pods in shop"
+    )
     answer = read(fail(failure.info), settings=OWN, info=INFO)
     assert answer.error == failure.info
 
 
 @pytest.mark.parametrize(
     ("message", "code"),
-    [("1 validation error for echo\nfield required", "VALIDATION"), ("Unknown tool: x", "NOT_FOUND"), ("boom", "UPSTREAM"), ("", "UPSTREAM")],
+    [
+        ("1 validation error for echo\nfield required", "VALIDATION"),
+        ("Unknown tool: x", "NOT_FOUND"),
+        ("boom", "UPSTREAM"),
+        ("", "UPSTREAM"),
+    ],
 )
 def test_a_foreign_failure_becomes_one_redacted_line(message: str, code: str) -> None:
     answer = read(text(f"{message} password=correcthorsebattery", error=True), settings=FOREIGN, info=INFO)
@@ -177,7 +196,9 @@ foreign_json = st.recursive(
 )
 envelope_like = st.fixed_dictionaries(
     {"summary": st.text(max_size=400)},
-    optional={name: foreign_json for name in ("signals", "notes", "window", "truncated", "untrusted", "refs", "partial", "extra")},
+    optional=dict.fromkeys(
+        ("signals", "notes", "window", "truncated", "untrusted", "refs", "partial", "extra"), foreign_json
+    ),
 )
 
 

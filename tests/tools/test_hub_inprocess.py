@@ -114,9 +114,7 @@ async def test_the_inventory_tells_schema_state_and_reason(hub: Hub) -> None:
 
 async def test_two_hundred_calls_at_once_keep_to_the_servers_places(hub_of: HubOf, toolbox: ModuleType) -> None:
     hub = await hub_of(ServerSettings(name="box", max_concurrency=4), ready={"box": toolbox.build()})
-    evidence = await asyncio.gather(
-        *(hub.call("box.echo", {"text": str(n)}, id=f"E{n}", step="s") for n in range(200))
-    )
+    evidence = await asyncio.gather(*(hub.call("box.echo", {"text": str(n)}, id=f"E{n}", step="s") for n in range(200)))
     assert [e.data["said"] for e in evidence] == [[str(n)] for n in range(200)]
     assert [e.id for e in evidence] == [f"E{n}" for n in range(200)]
     assert max(e.data["peak"] for e in evidence) <= 4
@@ -133,7 +131,9 @@ async def test_equal_calls_share_one_answer_and_say_so(hub: Hub) -> None:
     assert (second.id, second.step) == ("E2", "t")
 
 
-async def test_a_deadline_is_kept_and_the_server_hears_of_it(hub_of: HubOf, toolbox: ModuleType, tmp_path: Path) -> None:
+async def test_a_deadline_is_kept_and_the_server_hears_of_it(
+    hub_of: HubOf, toolbox: ModuleType, tmp_path: Path
+) -> None:
     hub = await hub_of(ServerSettings(name="box"), ready={"box": toolbox.build(marks=tmp_path)})
     evidence = await call(hub, "box.slow", {"seconds": 30}, timeout=0.1)
     assert evidence.error.code == "TIMEOUT"

@@ -49,7 +49,18 @@ def test_a_tool_without_a_read_only_hint_needs_trust(hint: bool | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["delete_pod", "deletePod", "pods-delete", "DELETE", "kubectl_apply", "rollout_restart", "PatchNode", "run_shell", "execCommand"]
+    "name",
+    [
+        "delete_pod",
+        "deletePod",
+        "pods-delete",
+        "DELETE",
+        "kubectl_apply",
+        "rollout_restart",
+        "PatchNode",
+        "run_shell",
+        "execCommand",
+    ],
 )
 def test_what_looks_like_a_write_is_never_admitted_by_a_glob(name: str) -> None:
     assert write_word(name)
@@ -59,7 +70,16 @@ def test_what_looks_like_a_write_is_never_admitted_by_a_glob(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["get_pod_status", "find_unhealthy", "get_deployment_history", "get_recent_changes", "list_updates", "resolve_target", "settings_get"]
+    "name",
+    [
+        "get_pod_status",
+        "find_unhealthy",
+        "get_deployment_history",
+        "get_recent_changes",
+        "list_updates",
+        "resolve_target",
+        "settings_get",
+    ],
 )
 def test_reading_names_do_not_look_like_writes(name: str) -> None:
     assert write_word(name) == ""

@@ -78,7 +78,7 @@ if __name__ == "__main__":
         description=os.environ.get("TOOLBOX_DESCRIPTION", "Echo the text back."), marks=Path(where) if where else None
     )
     if sys.argv[1] == "stdio":
-        print("toolbox starts", file=sys.stderr)
+        sys.stderr.write("toolbox starts\n")
         made.run("stdio")
     else:
         made.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
