@@ -306,7 +306,7 @@ def _check(settings: Settings, document: Document | None, named: dict[Place, str
     if app and not app.startswith("xapp-"):
         raise wrong(
             ("slack", "app_token"),
-            f"{_token(app)} is no app-level token: it starts with xapp-, has the scope connections:write, and stands under Basic Information",
+            f"{_token(app)} is no app-level token: it starts with xapp-, has the scope connections:write, under Basic Information",
         )
     for place, url in (
         (("slack", "api_url"), settings.slack.api_url),

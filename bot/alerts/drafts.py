@@ -38,6 +38,7 @@ _RULE = re.compile(r"^[A-Za-z][A-Za-z0-9]*[a-z][A-Za-z0-9]*[A-Z_][A-Za-z0-9_]*$"
 _SINCE = re.compile(
     r"(?i)\b(?:since|fired at|firing since|started(?: at)?|active since|seit|depuis|с)\b[:\s]{1,3}([^\n)]{10,60})"
 )
+_BARS = re.compile(r"\s[|•·—–-]\s")
 _EMPHASIS = re.compile(r"[*_`]{1,2}([^*_`\n]{2,20})[*_`]{1,2}")
 _RESOLVED_EMOJI = re.compile(
     r"^\W{0,4}:(?:white_check_mark|heavy_check_mark|large_green_circle|green_circle|ok|thumbsup|green_heart|recycle):|^\s*[✅🟢✔]"
@@ -181,6 +182,11 @@ def take_surroundings(draft: Draft, card: Card) -> None:
         heading = read_heading(line)
         draft.status = draft.status or heading.status
         draft.severity_word = draft.severity_word or heading.severity_word or _shouted(line)
+    for line in draft.prose[:6]:
+        pieces = [fold(undecorate(p)) for p in _BARS.split(line[:200])]
+        draft.severity_word = draft.severity_word or next(
+            (p for p in pieces if p in ("critical", "warning", "info")), ""
+        )
     if not draft.severity_word:
         draft.severity_word = next((v for p in PLAIN_SEVERITIES for v in draft.values if v == p), "")
     fallback = read_heading(card.fallback.partition(" | http")[0]) if card.fallback else Heading()

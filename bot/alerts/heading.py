@@ -42,6 +42,8 @@ class Heading:
 
 _OPEN = {"[": "]", "【": "】", "(": ")", "「": "」", "{": "}"}
 _MARK = re.compile(r"^([\[【(「])\s*([^\[\]【】()「」\n]{1,60}?)\s*[\]】)」]\s*[:：|–—-]?\s*")
+_SEVERITY_FIRST = re.compile(r"^(critical|warning|info|error|page|p[0-5])\s+([A-Za-z]\w{2,99})\b", re.IGNORECASE)
+_OVER = re.compile(r"^(resolved|recovered)\s+(?:in|after)\s+\d[\d dhms]{0,20}\s*:\s*(?=\S)", re.IGNORECASE)
 _TICKET = re.compile(r"^#\d{1,9}\s*[:|–—-]\s*(?=\S)")
 _COUNT = re.compile(r"[\s:：(-]*(\d{1,6})\)?\s*$")
 _BARE = re.compile(
@@ -220,6 +222,13 @@ def _strip_mark(heading: Heading, text: str) -> str:
         heading.strong = True
         return text[bare.end() :]
     lead = _LEAD.match(text)
+    plain = _SEVERITY_FIRST.match(text)
+    if plain and _identifier(plain[2]) and _note(heading, plain[1], bracket=False):
+        return text[plain.start(2) :]
+    over = _OVER.match(text)
+    if over and _note(heading, over[1], bracket=False):
+        heading.lead = heading.lead or fold(over[1])
+        return text[over.end() :]
     if lead and _note(heading, lead[1], bracket=False):
         heading.lead = heading.lead or fold(lead[1])
         return text[lead.end() :]
@@ -235,6 +244,9 @@ def _note(heading: Heading, mark: str, *, bracket: bool) -> bool:
         word = fold(part[: count.start()] if count else part).replace("sev-", "sev").replace("sev ", "sev")
         if word.startswith("insufficient"):
             word = "no data"
+        several = word.split()
+        if len(several) == 2 and word not in STATUSES and all(w in STATUSES for w in several):
+            word = several[1]  # "alerta disparada": a noun and what became of it
         if word not in STATUSES and word not in SEVERITIES:
             return False
         seen.append((word, int(count[1]) if count else None))
@@ -320,7 +332,7 @@ def _name(heading: Heading, text: str) -> None:
     marked = heading.firing is not None or heading.resolved is not None or heading.bracket in ("firing", "resolved")
     group, inner = text, ""
     at = text.find(" (") if not text.startswith("(") else 0
-    if marked and at >= 0:
+    if at >= 0 and (marked or '="' in text[at:]):
         group, inner = text[:at].strip(), text[at:].strip(" (")
         inner = (
             inner[:-1] if inner.endswith(")") else inner.rsplit(" ", 1)[0]
@@ -336,7 +348,9 @@ def _name(heading: Heading, text: str) -> None:
     first = words[0].rstrip(":,") if words else ""
     if not marked:
         apart = len(words) > 1 and (words[0].endswith(":") or not any(c.isalnum() for c in words[1]))
-        heading.name = first if apart and _identifier(first) else text
+        heading.name = text
+        if apart and _identifier(first):
+            heading.name, heading.group = first, [w for w in words[1:] if "/" in w or "-" in w[1:]][:MAX_VALUES]
         return
     if _identifier(first) and (
         len(words) == 1

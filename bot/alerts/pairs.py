@@ -42,6 +42,7 @@ _LOGFMT = re.compile(
 )
 _MAP = re.compile(r"map\[([^\[\]]{0,3000})\]")
 _MAP_PAIR = re.compile(r"([A-Za-z_][\w.\-/]{0,99}):(.*?)(?=\s+[A-Za-z_][\w.\-/]{0,99}:|$)")
+_TAG = re.compile(r"(?:^|,)[\s`*]*([A-Za-z_][\w.\-/]{0,99})\s?[:=]\s?([^\s,`*:=][^\s,`*]{0,299})")
 _SPLIT = re.compile(r"\s+[|•·⋅]\s+|\t+|\s*;\s+")
 _VERBS = frozenset(
     ["is", "was", "has", "have", "had", "are", "were", "will", "been", "the", "a", "an", "this", "that", "it", "there"]
@@ -110,6 +111,10 @@ def _line(line: str) -> Iterator[Entry]:
             yield Entry("pair", key, field_of(key), value, "labels", True)
         return
     pair = _pair(bare, bool(bullet))
+    listed = _TAG.findall(pair.value) if pair and pair.field == "labels" else []
+    if listed:
+        yield from (Entry("pair", key, field_of(key), value, "labels", True) for key, value in listed)
+        return
     yield pair or Entry("prose", value=line.strip(), bullet=bool(bullet))
 
 

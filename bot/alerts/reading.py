@@ -248,12 +248,9 @@ def _without_covers(drafts: list[Draft]) -> list[Draft]:
     """Drop a draft that only announces the others: a title above one attachment an alert, or a text that says the same as they do."""
     first, rest = drafts[0], drafts[1:]
     announces = not first.labels and not first.named and not first.prose
+    told = all(d.alertname or (d.name and d.labels) for d in rest)
     same = any(d.name == first.name for d in rest if d.name)
-    if (
-        (announces or first.card.own)
-        and (same or not first.name or all(d.alertname for d in rest))
-        and any(d.name for d in rest)
-    ):
+    if (announces or first.card.own) and (same or not first.name or told) and any(d.name for d in rest):
         for draft in rest:
             draft.status = draft.status or first.status
             draft.severity_word = draft.severity_word or first.severity_word

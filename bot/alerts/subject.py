@@ -104,7 +104,8 @@ def find(labels: Mapping[str, str], prose: Sequence[str] = (), name: str = "", v
     if not namespace and (not _first(known, "namespace", is_namespace) or said.pod or said.workload):
         namespace = said.namespace
     if not pod and not pod_known and not workload:
-        pod = _pod_of_values(values, name)
+        pod, beside = _pod_of_values(values, name)
+        namespace = namespace or beside
     return Subject(
         namespace=namespace,
         pod=pod,
@@ -202,9 +203,13 @@ def _node_of_instance(known: Mapping[str, str]) -> str:
     return host if is_host(host) and not re.match(r"^[\d.]+$", host) and any(c.isalpha() for c in host) else ""
 
 
-def _pod_of_values(values: Sequence[str], name: str) -> str:
-    """The one bare value that can only be a pod, unless the rule is about something else than pods."""
+def _pod_of_values(values: Sequence[str], name: str) -> tuple[str, str]:
+    """(the one bare value that can only be a pod, its namespace in ``shop/checkout-7d9f8c6b5-x8k2p``), unless the rule is about others."""
     if _OTHER_RULE.search(name) and not _POD_RULE.search(name):
-        return ""
-    found = {v for v in values if pod_owner(v) and not is_exporter(v)}
-    return found.pop() if len(found) == 1 else ""
+        return "", ""
+    found: dict[str, str] = {}
+    for value in values:
+        namespace, _, pod = value.rpartition("/")
+        if pod_owner(pod) and not is_exporter(pod) and (not namespace or is_namespace(namespace)):
+            found[pod] = found.get(pod) or namespace
+    return next(iter(found.items())) if len(found) == 1 else ("", "")

@@ -22,7 +22,7 @@ from bot.slack.errors import AWAY, as_delivery
 from bot.slack.identity import Identity
 from bot.slack.message import Message
 from bot.slack.mrkdwn import code, is_user, mention, quiet, tidy
-from mcp_servers.common.redaction import redact
+from mcp_servers.common.redaction import redact, redact_tree
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,8 @@ def read(text: str, playbooks: Sequence[str]) -> Command:
 
 
 def _run(words: list[str], playbooks: Sequence[str]) -> Command:
-    inputs = {m.group(1): tidy(redact(m.group(2)), 200) for w in words if (m := _PAIR.match(w))}
+    pairs = redact_tree({m.group(1): m.group(2) for w in words if (m := _PAIR.match(w))})
+    inputs = {key: tidy(str(value), 200) for key, value in pairs.items()}
     rest = [w for w in words if not _PAIR.match(w)]
     if not rest:
         return Command("help", trouble="run needs a playbook or the text of an alert.")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_FUNCTIONS: Final = 12
 """More definitions cost more tokens than they are worth."""
 MAX_RESULT_BYTES: Final = 12_000
+RESERVED: Final = frozenset({"agent", "team", "run_context", "images", "videos", "audios", "files", "self", "return"})
+"""Parameter names that agno fills or drops itself."""
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -71,28 +73,47 @@ def functions(
     """
     from agno.tools.function import Function  # slow to import, and needed only where a model is
 
-    def entrypoint(tool: str) -> Callable[..., Any]:
+    def entrypoint(tool: str, original: dict[str, str]) -> Callable[..., Any]:
         async def call(**arguments: Any) -> str:
-            arguments.pop("_agno_run_context", None)
+            named = {
+                original.get(name, name): value for name, value in arguments.items() if not name.startswith("_agno")
+            }
             refusal = spend()
             if refusal:
                 return compact({"status": "refused", "reason": refusal})
-            evidence = await door.call(tool, arguments, id=next_id(), step="agent", title=tool, timeout=timeout_s)
+            evidence = await door.call(tool, named, id=next_id(), step="agent", title=tool, timeout=timeout_s)
             record(evidence)
             return as_json(evidence)
 
         return call
 
-    return [
-        Function(
+    made = []
+    for info in offered(door, patterns):
+        schema, original = _spared(info.schema or {"type": "object", "properties": {}})
+        function = Function(
             name=function_name(info.name),
             description=clean(info.description, 600),
-            parameters=info.schema or {"type": "object", "properties": {}},
-            entrypoint=entrypoint(info.name),
-            skip_entrypoint_processing=True,  # else parameters called agent, team or files vanish from the schema
+            parameters=schema,
+            entrypoint=entrypoint(info.name, original),
+            skip_entrypoint_processing=True,  # else the schema is derived anew from the entry point
         )
-        for info in offered(door, patterns)
-    ]
+        made.append(function)
+    return made
+
+
+def _spared(schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The schema with names that agno keeps for itself spelled with a trailing ``_``, and how to spell them back.
+
+    agno drops arguments of these names without a word, and the tool would run with its defaults.
+    """
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or not RESERVED & properties.keys():
+        return schema, {}
+    spelled = {name: f"{name}_" if name in RESERVED else name for name in properties}
+    changed = {**schema, "properties": {spelled[name]: value for name, value in properties.items()}}
+    if isinstance(schema.get("required"), list):
+        changed["required"] = [spelled.get(name, name) for name in schema["required"]]
+    return changed, {new: old for old, new in spelled.items() if new != old}
 
 
 def as_json(evidence: Evidence, limit: int = MAX_RESULT_BYTES) -> str:

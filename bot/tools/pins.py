@@ -15,7 +15,9 @@ class Pins:
         configured = self._configured.get(tool)
         if configured is not None and configured != sha256:
             was, now = configured[:12], sha256[:12]
-            return f"its definition ({now}) is not the pinned one ({was}); review the tool, then set its pin to {sha256}"
+            return (
+                f"its definition ({now}) is not the pinned one ({was}); review the tool, then set its pin to {sha256}"
+            )
         first = self._seen.setdefault(tool, sha256)
         if first != sha256:
             return f"its definition changed since it was first seen ({first[:12]} -> {sha256[:12]}); review the tool, then restart the bot"

@@ -21,6 +21,7 @@ from mcp.types import CallToolResult, TextContent
 from mcp_servers.common.config import CommonSettings
 from mcp_servers.common.envelope import ErrorInfo, compact, fail
 from mcp_servers.common.shrink import shrink, size
+from mcp_servers.common.signals import EFFECTS
 from mcp_servers.common.untrusted import clean, sanitise_tree
 
 MAX_SIGNALS = 12
@@ -189,17 +190,20 @@ def _marked(result: CallToolResult) -> CallToolResult:
     return _result(payload)
 
 
+def _rank(signal: dict[str, Any]) -> tuple[int, bool, str, str, str]:
+    severity = _RANK.get(signal["severity"], 3)
+    return severity, signal["code"] in EFFECTS, signal.get("since") or "9", signal["code"], signal["subject"]
+
+
 def _order(payload: dict[str, Any]) -> None:
-    """Signals once each, the gravest and oldest first; at most `MAX_SIGNALS`; notes and summary within their bounds."""
+    """Signals once each, the gravest first, causes before effects, then the oldest; signals, notes and summary within bounds."""
     payload["summary"] = clean(payload.get("summary"), 240)
     notes = list(dict.fromkeys(payload.get("notes") or []))
     signals = payload.get("signals") or []
     unique: dict[tuple[str, str, str], dict[str, Any]] = {}
     for signal in signals:
         unique.setdefault((signal["code"], signal["subject"], signal.get("reason", "")), signal)
-    ordered = sorted(
-        unique.values(), key=lambda s: (_RANK.get(s["severity"], 3), s.get("since") or "9", s["code"], s["subject"])
-    )
+    ordered = sorted(unique.values(), key=_rank)
     if len(ordered) > MAX_SIGNALS:
         notes.insert(0, f"{len(ordered) - MAX_SIGNALS} more signals of lower rank are left out")
         ordered = ordered[:MAX_SIGNALS]

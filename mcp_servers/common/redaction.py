@@ -31,7 +31,20 @@ _WORDS = r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|apikey|access[_-
 _HEADERS = "set-cookie|cookie|proxy-authorization|authorization|x-api-key|x-auth-token"
 _QUOTED = r"\\{0,2}[\"'](?P<quoted>[^\"'\\\n]+)\\{0,2}[\"']"
 
+_PROSE = re2.compile(r"(?i)(?:credentials?|secret): ")
+
 Sub = Callable[[Any], str]
+
+
+def _is_prose(match: Any, whole: str, value: str) -> bool:
+    """``secret: not found`` and ``no credentials: the name is wrong`` are sentences: a bare word, a colon, lower-case words behind.
+
+    Passwords and keys get no such benefit: there a plain word may well be the value.
+    """
+    if not (value.isascii() and value.isalpha() and value.islower()) or match.group("quoted") is not None:
+        return False
+    rest = str(match.string)[match.end() : match.end() + 2]
+    return _PROSE.match(whole) is not None and (rest[:1] == " " and rest[1:2].isalpha())
 
 
 def _pair(match: Any) -> str:
@@ -39,7 +52,7 @@ def _pair(match: Any) -> str:
     whole: str = match.group(0)
     quoted = match.group("quoted")
     value: str = quoted if quoted is not None else match.group("plain")
-    if value.startswith("[redacted"):
+    if value.startswith("[redacted") or _is_prose(match, whole, value):
         return whole
     at = whole.rfind(value)
     return f"{whole[:at]}[redacted]{whole[at + len(value) :]}"

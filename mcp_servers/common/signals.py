@@ -166,6 +166,12 @@ CATALOGUE: dict[str, Entry] = {
 }
 
 
+# What other trouble brings along. Where an answer has no room for all its signals, causes go before these.
+EFFECTS = frozenset(
+    {"deploy.unavailable", "ds.unavailable", "k8s.pod.not_ready", "k8s.pod.restart_recent", "k8s.pod.node_lost"}
+)
+
+
 def signal(code: str, subject: str, detail: str = "", **more: object) -> Signal:
     """A `Signal` with the catalogue's severity.
 

@@ -151,7 +151,7 @@ def _crash_loop(case: PodCase, container: Container) -> Signal:
     last = container.ended
     code = o.number(last, "exitCode")
     liveness = probes.killed_by_liveness(case.obj, container, case.events)
-    reason, why = crash_reason(case.obj, container, case.logs.get(container.name, ""), by_probe=liveness)
+    reason, why = crash_reason(case.obj, container, case.logs.get(container.name), by_probe=liveness)
     what = "init container" if container.kind == "init" else "container"
     ended = f"exit code {code} ({o.exit_meaning(code)})" if code is not None else "no exit code is known"
     detail = f"{what} {container.name} restarted {container.restarts} times; last end: {ended}{_lifetime(last)}{why}"
@@ -180,7 +180,10 @@ def probe_signals(case: PodCase) -> Iterator[Signal]:
             patience = o.number(probes.probe_of(container, "readiness"), "initialDelaySeconds") or 0
             told = probes.failures(case.obj, container, "readiness", case.events)
             starting = container.status.get("started") is False
-            if not starting and (told or running_for > patience + NOT_READY_S):
+            waited = (
+                running_for > patience + NOT_READY_S and not container.restarts
+            )  # a restarting one has other troubles
+            if not starting and (told or waited):
                 yield from _probe(case, container, "readiness")
         if probes.killed_by_liveness(case.obj, container, case.events) or probes.threatens(
             case.obj, container, case.events, case.now

@@ -29,10 +29,11 @@ def shared_port(pod: Any, container: Container) -> tuple[int, str] | None:
     return None
 
 
-def crash_reason(pod: Any, container: Container, log: str, *, by_probe: bool) -> tuple[str, str]:
+def crash_reason(pod: Any, container: Container, log: str | None, *, by_probe: bool) -> tuple[str, str]:
     """(catalogue reason of ``k8s.pod.crash_loop``, a clause that begins with "; " or is empty).
 
-    ``log`` holds the crashed run's last lines. ``by_probe``: the kubelet ended the container for its liveness probe.
+    ``log`` holds the crashed run's last lines, ``None`` where they were not read: an exit of the application's own then stays ``unknown``,
+    because only its log could tell a conflict or a denied access from it. ``by_probe``: the kubelet ended the container for its liveness probe.
     """
     last = container.ended
     code, why = number(last, "exitCode"), text(last, "reason")
@@ -42,7 +43,7 @@ def crash_reason(pod: Any, container: Container, log: str, *, by_probe: bool) ->
         return "command_invalid", "; its command cannot be run"
     if code == 0:
         return "completed", "; it ends by itself although it should keep running"
-    told = _told(log)
+    told = _told(log or "")
     if "log.port_in_use" in told:
         other = shared_port(pod, container)
         rival = f"; container {other[1]} declares port {other[0]} too" if other else _neighbours(pod, container)
@@ -51,7 +52,7 @@ def crash_reason(pod: Any, container: Container, log: str, *, by_probe: bool) ->
         return "killed", "; something ended it from outside"
     if "log.permission_denied" in told:
         return "permission_denied", f"; its log says: {clean(told['log.permission_denied'], 100)}"
-    if code is None:
+    if code is None or log is None:
         return "unknown", ""
     return "app_exit", ""
 

@@ -129,7 +129,7 @@ def judge(pod: Any, container: Container, events: Sequence[Json]) -> tuple[str, 
     words = next((t for t, k in zip([t for t in told if t], kinds, strict=True) if k == reason), "")
     shown = f"image {image} of container {container.name}"
     if reason == "unauthorized" and not missing and is_official(image):
-        return "not_found", f"{shown} is refused, and official images need no credentials: the name or the tag is wrong"
+        return "not_found", f"{shown} is refused, and official images need no login, so the name or the tag is wrong"
     match reason:
         case "not_found":
             return reason, f"{shown} does not exist in {registry_of(image)}"

@@ -19,6 +19,7 @@ _TAINT = re.compile(r"\{([^{}:]{1,200}): ?([^{}]{0,200})\}")
 _HEAD = re.compile(r"^\d{1,6}/\d{1,6} nodes are available: ?")
 _INSUFFICIENT = re.compile(r"Insufficient ([\w./-]{1,100})")
 _SYSTEM_TAINTS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_SYSTEM_NAME = re.compile(r"(?:^|[-.])(?:master|control-?plane)(?:[-.]?\d{0,3})?(?:[-.]|$)")
 _DOWN_TAINTS = (
     "node.kubernetes.io/not-ready",
     "node.kubernetes.io/unreachable",
@@ -222,9 +223,9 @@ def is_cordoned(node: Json) -> bool:
 
 
 def is_system(node: Json) -> bool:
-    """Whether the node belongs to the control plane, by its role label or taint: such nodes are often closed on purpose."""
+    """Whether the node belongs to the control plane, by its role label, its taint or its name: such nodes are closed on purpose."""
     taints = {text(t, "key") for t in rows(node, "spec", "taints")}
-    return any(k in labels(node) or k in taints for k in _SYSTEM_TAINTS)
+    return any(k in labels(node) or k in taints for k in _SYSTEM_TAINTS) or bool(_SYSTEM_NAME.search(name(node)))
 
 
 def node_labels(node: Json) -> dict[str, str]:

@@ -199,8 +199,8 @@ async def _crash_logs(cluster: Cluster, pod: Json, parts: Parts) -> dict[str, st
             o.namespace(pod), o.name(pod), container.name, previous=previous, tail_lines=40, limit_bytes=32_768
         )
 
-    texts = await asyncio.gather(*(parts.of("logs", tail(c), "") for c in crashed[:3]))
-    return {c.name: text for c, text in zip(crashed, texts, strict=False) if text}
+    texts = await asyncio.gather(*(parts.of("logs", tail(c), None) for c in crashed[:3]))
+    return {c.name: text for c, text in zip(crashed, texts, strict=False) if text is not None}
 
 
 def _soft_gaps(pod: Json, maps: dict[str, Json] | None) -> list[str]:

@@ -102,7 +102,9 @@ class _Triage:
         if "pods" in asked:
             there = None if self.parts.lost("Node") else lists["Node"]
             pods = unhealthy.pod_groups(lists["Pod"], events, there, known, now)
-            groups += unhealthy.without_lost_nodes(pods, {g.owner: g for g in nodes})
+            groups += unhealthy.without_lost_nodes(
+                pods, {g.owner: g for g in nodes if any(s.code == "node.not_ready" for s in g.signals)}
+            )
         if "workloads" in asked:
             everything: list[Json] = [*lists["Deployment"], *lists["StatefulSet"], *lists["DaemonSet"]]
             around = ws.Surroundings(lists["Pod"], lists["ReplicaSet"], events)

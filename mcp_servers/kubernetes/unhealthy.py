@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mcp_servers.common.envelope import Signal
-from mcp_servers.common.signals import CATALOGUE, signal
+from mcp_servers.common.signals import CATALOGUE, EFFECTS, signal
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import workload_signals as ws
 from mcp_servers.kubernetes.claims import claim_signal
@@ -73,7 +73,7 @@ def pod_groups(
         group.total = totals[owner]
         group.signals = merged(group.signals)
         group.since = min((s.since for s in group.signals if s.since), default="")
-        worst = min(group.signals, key=lambda s: _RANK[s.severity])
+        worst = group.signals[0]
         group.text = f"{group.affected} of {group.total} pods: {worst.detail}"
     return list(groups.values())
 
@@ -104,7 +104,7 @@ def merged(signals: Iterable[Signal]) -> list[Signal]:
         since = min((s.since for s in alike if s.since), default=None)
         count = len(subjects) if len(subjects) > 1 else alike[0].count
         rows.append(alike[0].model_copy(update={"count": count, "since": since}))
-    return sorted(rows, key=lambda s: (_RANK[s.severity], s.since or "9", s.code))
+    return sorted(rows, key=lambda s: (_RANK[s.severity], s.code in EFFECTS, s.since or "9", s.code))
 
 
 def workload_groups(
@@ -143,15 +143,22 @@ def component_groups(pods: Sequence[Json]) -> list[Group]:
     return [Group(s.subject, "nodes", s.detail, [s], since=s.since or "") for s in component_signals(pods)]
 
 
+def _comes_with_node(found: Signal) -> bool:
+    return found.code == "k8s.pod.node_lost" or (found.code == "k8s.pod.sandbox_failed" and found.reason == "runtime")
+
+
 def without_lost_nodes(groups: Sequence[Group], lost: Mapping[str, Group]) -> list[Group]:
-    """Pods that only suffer from their node are told with the node: one row for the node, not one for each of its workloads."""
+    """Pods that only suffer from their node are told with it: one row for the node, not one for each workload on it.
+
+    ``lost`` holds the groups of nodes that are not ready.
+    """
     kept = []
     for group in groups:
-        rest = [s for s in group.signals if s.code != "k8s.pod.node_lost"]
+        down = {f"Node/{p.node}" for p in group.pods} & set(lost)
+        rest = [s for s in group.signals if not (down and _comes_with_node(s))]
         if len(rest) < len(group.signals):
-            for node in {f"Node/{p.node}" for p in group.pods}:
-                if node in lost:
-                    lost[node].affected += 1
+            for node in down:
+                lost[node].affected += 1
         if rest or len(rest) == len(group.signals):
             group.signals = rest
             kept.append(group)

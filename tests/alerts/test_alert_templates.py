@@ -204,3 +204,30 @@ def test_secrets_do_not_get_into_an_alert() -> None:
 
 def test_an_unzoned_time_is_no_onset() -> None:
     assert parse(post("[FIRING:1] HighErrorRate\nStarted: 2026-11-22 07:16:01")).alerts[0].starts_at is None
+
+
+def test_a_title_above_one_attachment_an_alert_is_no_alert_itself() -> None:
+    one = {"title": "HighErrorRate", "text": "*Severity:* critical\n*Namespace:* ledger"}
+    two = {"title": "HighLatency", "text": "*Severity:* warning\n*Namespace:* data"}
+    alerts = parse(post(attachments=[{"title": "[FIRING:2] production"}, one, two])).alerts
+    assert [(a.name, a.namespace) for a in alerts] == [("HighErrorRate", "ledger"), ("HighLatency", "data")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"*Labels:* `namespace: ledger`, `pod: {POD}`",
+        f"*Tags:* kube_namespace:ledger, pod_name:{POD}",
+        f"Labels: namespace=ledger, pod={POD}",
+        f'{{namespace="ledger", pod="{POD}"}}',
+    ],
+)
+def test_labels_on_one_line(text: str) -> None:
+    alert = parse(post(attachments=[{"title": "[FIRING:1] HighErrorRate", "text": text}])).alerts[0]
+    assert (alert.namespace, alert.pod) == ("ledger", POD)
+
+
+@pytest.mark.parametrize("title", [f"[FIRING:1] PodRestarts ledger/{POD}", f"🔥 [CRITICAL] PodRestarts — ledger/{POD}"])
+def test_a_path_with_a_pods_shape_names_both(title: str) -> None:
+    alert = parse(post(attachments=[{"title": title, "text": "x"}])).alerts[0]
+    assert (alert.name, alert.namespace, alert.pod) == ("PodRestarts", "ledger", POD)

@@ -74,7 +74,8 @@ findings:
         "bad.yaml:11: steps[0].agrs: unknown key; did you mean 'args'?",
         "bad.yaml:15: findings[0].severity: Input should be 'critical', 'high', 'medium', 'low' or 'info' (got 'awful')",
         "bad.yaml:4: sevrity: unknown key; known here: version, id, title, use, family, description, owner, runbook, priority, default, "
-        "fallback, aliases, keywords, match, exclude, vars, max_parallel, timeout, steps, findings, ruled_out, next_steps, agent, notify, tests",
+        "fallback, aliases, keywords, match, exclude, vars, max_parallel, timeout, steps, findings, "
+        "ruled_out, next_steps, agent, notify, tests",
     ]
 
 

@@ -10,7 +10,13 @@ from bot.playbooks.plan import Edge, Plan, PlanError
 
 def playbook(*steps: dict[str, Any]) -> Playbook:
     return Playbook.model_validate(
-        {"version": 1, "id": "pb", "title": "x", "steps": [{"title": "x", "tool": "k.t", **step} for step in steps]}
+        {
+            "version": 1,
+            "id": "pb",
+            "title": "x",
+            "description": "",
+            "steps": [{"title": "x", "tool": "k.t", **step} for step in steps],
+        }
     )
 
 

@@ -1,4 +1,4 @@
-"""A bot to be killed: ``killed_bot.py STORE_URL LOG [--accept]``. Four slow steps, each noted in LOG when it begins; a journal in between."""
+"""A bot to be killed: ``killed_bot.py STORE_URL LOG [--accept]``. Four slow steps with a journal, each noted in LOG when it begins."""
 
 import asyncio
 import importlib.util

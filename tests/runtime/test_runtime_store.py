@@ -172,6 +172,6 @@ async def test_a_store_of_a_newer_version_is_refused_with_a_mend(tmp_path):
     with engine.begin() as connection:
         connection.execute(schema.schema_version.insert().values(version=99, at=0.0))
     engine.dispose()
-    with pytest.raises(schema.SchemaTooNew, match="schema version 99.*newer version of the bot"):
+    with pytest.raises(schema.SchemaTooNew, match=r"schema version 99.*newer version of the bot"):
         await store.open()
     await store.close()

@@ -165,6 +165,7 @@ async def test_a_sample_is_posted_by_its_sender(
 
 async def test_the_shipped_samples_can_all_be_posted(workspace: Workspace) -> None:
     shipped = load_samples(FOLDER)
+    assert shipped
     assert len(shipped) == len(list(FOLDER.glob("*.json")))
     for sample_id in shipped:
         assert await workspace.post_sample(sample_id)

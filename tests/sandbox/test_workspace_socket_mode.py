@@ -240,8 +240,9 @@ class TestConnections:
         await workspace.wait_for(lambda: seen)
 
     async def test_an_event_on_a_broken_connection_comes_again_on_another(
-        self, workspace: Workspace, connect: Connect
+        self, start_workspace: StartWorkspace, connect: Connect
     ) -> None:
+        workspace = await start_workspace(ack_timeout_s=60)  # what is lost is noticed before any time limit
         seen: list[Json] = []
         app = listening_app(workspace, seen)
 

@@ -26,7 +26,10 @@ class Time:
 
 class Limited(dict):
     status_code = 429
-    headers = {"Retry-After": "7"}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "7"}
 
 
 class Slack:

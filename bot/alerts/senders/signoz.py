@@ -12,7 +12,7 @@ from bot.alerts.flatten import Message
 from bot.alerts.model import Alert
 
 _MINE = re.compile(
-    r"(?i)ruleSource|/alerts/(?:overview|edit|history)\?[^\s]{0,200}ruleId=|\bsignoz\b|\*?RelatedLogs:|\*?RelatedTraces:"
+    r"(?i)ruleSource|ruleId=\"|/alerts/(?:overview|edit|history)\?[^\s]{0,200}ruleId=|\bsignoz\b|\*?RelatedLogs:|\*?RelatedTraces:"
 )
 _RULE_ID = re.compile(r"ruleId=([0-9A-Za-z-]{1,64})")
 
@@ -28,6 +28,8 @@ def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
 def corrected(draft: Draft) -> Draft:
     """``draft`` with the rule's name without its ``[No data]`` and with the rule's id, where a link gives it."""
     name = draft.name
+    if draft.heading.bracket == "no data":
+        draft.labels.setdefault("nodata", "true")
     if name.lower().startswith("[no data]"):
         draft.alertname = name[9:].strip() or name
         draft.labels.setdefault("nodata", "true")
