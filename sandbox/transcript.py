@@ -90,8 +90,17 @@ def _leaf(leaf: Mapping[str, Any]) -> str:
         return EMOJI.get(str(leaf.get("name")), f":{leaf.get('name')}:")
     if kind == "user":
         return f"@{leaf.get('user_id')}"
+    if kind == "date":
+        return _date(leaf)
     text = str(leaf.get("text") or leaf.get("url") or "")
     return f"`{text}`" if (leaf.get("style") or {}).get("code") else text
+
+
+def _date(leaf: Mapping[str, Any]) -> str:
+    """The time as the reader's clock shows it; the sender's fall-back where the format is another."""
+    if str(leaf.get("format") or "").strip() == "{time}":
+        return f"{datetime.fromtimestamp(int(leaf.get('timestamp') or 0), UTC).astimezone():%H:%M}"
+    return str(leaf.get("fallback") or "")
 
 
 def _plan(block: Mapping[str, Any]) -> str:

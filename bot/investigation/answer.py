@@ -4,6 +4,7 @@ Without a model the question's words are matched to topics and to evidence; with
 and only those that hold are shown. Either way the answer ends with what was looked at and what was not visible.
 """
 
+import re
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -110,7 +111,7 @@ def _closest(asked: Question, report: Report) -> list[Line]:
     for at, one in enumerate(report.evidence):
         if not one.ok:
             continue
-        words = Question.of(f"{one.title} {one.tool} {one.summary} {one.text[:2_000]}", report).words
+        words = set(re.findall(r"[\w-]+", f"{one.title} {one.tool} {one.summary} {one.text[:2_000]}".casefold()))
         hits = sum(any(word.startswith(w[:6]) for word in words) for w in wanted)
         if hits:
             scored.append((-hits, at, one))

@@ -98,8 +98,8 @@ class Draft:
         return self.alert.starts_at.isoformat() if self.alert.starts_at else None
 
     def _why(self, leading: Sequence[Finding], top: Cause) -> tuple[Cited, ...]:
-        """The leading findings first, then what else is true of the same object: changes, then the rest by confidence."""
-        beside = [f for f in self._live() if f.object == top.object and f not in leading]
+        """The leading findings first, then the changes and the other causes on the same object; what only informs is in the report."""
+        beside = [f for f in self._live() if f.object == top.object and f.cause and f not in leading]
         beside.sort(key=lambda f: (not f.cause.startswith("change."), -f.confidence))
         lines = [
             Cited(text=clip(f.why or f.title, LINE_CHARS), evidence=f.evidence, tainted=f.tainted)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from bot.alerts.model import Alert
-from bot.playbooks.clauses import Facts, Fit, exact_names, excluded, fit
+from bot.playbooks.clauses import Facts, Fit, Matcher
 from bot.playbooks.lexical import Lexicon
 from bot.playbooks.loader import Library
 from bot.playbooks.model import Playbook
@@ -54,11 +54,13 @@ class Router:
                 f"no playbook has `default: true`; one must be there for alerts that no other knows. {broken}".strip()
             )
         self._default = default
+        self._matchers: dict[str, Matcher] = {}
         self._by_name: dict[str, list[Playbook]] = {}
         self._scanned: list[Playbook] = []
         self._aliases: dict[str, Playbook] = {}
         for playbook in library.playbooks.values():
-            names = exact_names(playbook)
+            self._matchers[playbook.id] = Matcher(playbook)
+            names = self._matchers[playbook.id].exact_names
             if names is None:
                 self._scanned.append(playbook)
             else:
@@ -93,7 +95,7 @@ class Router:
     def _matched(self, alert: Alert, notes: list[tuple[str, str]]) -> Choice:
         facts = Facts(alert)
         candidates = [*self._by_name.get(alert.name, ()), *self._scanned]
-        fits = [(playbook, fit(playbook, facts)) for playbook in _unique(candidates)]
+        fits = [(playbook, self._matchers[playbook.id].fit(facts)) for playbook in _unique(candidates)]
         good = sorted((f for f in fits if f[1].score), key=lambda f: (-f[0].priority, -f[1].score, f[0].id))
         notes += _others(good, fits)
         if good:
@@ -102,17 +104,20 @@ class Router:
                 playbook, "clause", best.said, float(best.score), tuple(n for n in notes if n[0] != playbook.id)
             )
         found = self._alias(alert)
-        if found and not excluded(found[0], facts):
+        if found and not self._excluded(found[0], facts):
             playbook, why = found
             return Choice(playbook, "alias", why, 0.0, tuple(notes))
         match = self._lexicon.closest(f"{alert.name} {alert.summary}")
-        if match is not None and match.clear and not excluded(match.playbook, facts):
+        if match is not None and match.clear and not self._excluded(match.playbook, facts):
             because = f"its words are closest ({match.score:.2f}, the next {match.second:.2f})"
             return Choice(match.playbook, "lexical", because, match.score, tuple(notes))
         if match is not None and match.score > 0:
             why = f"words too far away ({match.score:.2f}, the next {match.second:.2f})"
             notes.insert(0, (match.playbook.id, why))
         return Choice(self._default, "default", "no other playbook knows this alert", 0.0, tuple(notes))
+
+    def _excluded(self, playbook: Playbook, facts: Facts) -> str:
+        return self._matchers[playbook.id].excluded(facts)
 
     def _pins(self, alert: Alert) -> Iterator[tuple[str, str]]:
         for where, source in (("annotation", alert.annotations), ("label", alert.labels)):

@@ -1,7 +1,7 @@
 """Runs the tests that stand in playbooks and says what differs. The engine is handed in: this room runs no tool.
 
-A tool's fixture under ``tools:`` is a whole answer (``summary``, ``signals``, the tool's own fields), ``{$error: text}`` for a failure, or a
-list of ``{when: {argument: value}, answer: ...}`` of which the first that fits is taken. A tool without a fixture fails with NOT_FOUND.
+A tool's fixture under ``tools:`` is a whole answer (``summary``, ``signals``, the tool's own fields), ``{$error: text}`` for a failure, or
+a list of ``{when: {argument: value}, answer: ...}`` of which the first that fits is taken. A tool without a fixture fails with NOT_FOUND.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping

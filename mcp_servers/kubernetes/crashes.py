@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes.logtext import Told, tell
 from mcp_servers.kubernetes.objects import Container, containers, main_containers, number, text
 from mcp_servers.kubernetes.probes import ports
 
 _MEMORY = ("oom-killed", "oomkilled", "memory limit too low", "out of memory: killed", "signal: killed: out of memory")
-_LINES = 60
+_LINES = 120
 
 
 def killed_for_memory(message: str) -> bool:
@@ -32,8 +31,9 @@ def shared_port(pod: Any, container: Container) -> tuple[int, str] | None:
 def crash_reason(pod: Any, container: Container, log: str | None, *, by_probe: bool) -> tuple[str, str]:
     """(catalogue reason of ``k8s.pod.crash_loop``, a clause that begins with "; " or is empty).
 
-    ``log`` holds the crashed run's last lines, ``None`` where they were not read: an exit of the application's own then stays ``unknown``,
-    because only its log could tell a conflict or a denied access from it. ``by_probe``: the kubelet ended the container for its liveness probe.
+    ``log`` holds the crashed run's last lines, ``None`` where they were not read: an exit of the application's own then stays
+    ``unknown``, because only its log could tell a conflict or a denied access from it. ``by_probe``: the kubelet ended the container
+    for its liveness probe. The log's words are not repeated: a stranger can write them.
     """
     last = container.ended
     code, why = number(last, "exitCode"), text(last, "reason")
@@ -51,7 +51,8 @@ def crash_reason(pod: Any, container: Container, log: str | None, *, by_probe: b
     if code in (137, 143):
         return "killed", "; something ended it from outside"
     if "log.permission_denied" in told:
-        return "permission_denied", f"; its log says: {clean(told['log.permission_denied'], 100)}"
+        where = told["log.permission_denied"].where
+        return "permission_denied", f"; its log tells of denied access{' to ' + where if where else ''}"
     if code is None or log is None:
         return "unknown", ""
     return "app_exit", ""
@@ -62,11 +63,11 @@ def _neighbours(pod: Any, container: Container) -> str:
     return f"; it shares the pod's network with {', '.join(others[:3])}" if others else ""
 
 
-def _told(log: str) -> dict[str, str]:
-    """What the last lines speak of: signal code to the first line that says so."""
-    found: dict[str, str] = {}
+def _told(log: str) -> dict[str, Told]:
+    """What the last lines speak of, by signal code."""
+    found: dict[str, Told] = {}
     for line in log.splitlines()[-_LINES:]:
-        told: Told | None = tell(line)
+        told = tell(line)
         if told:
-            found.setdefault(told.code, line)
+            found.setdefault(told.code, told)
     return found

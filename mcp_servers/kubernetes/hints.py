@@ -25,7 +25,7 @@ _SEVERITY = {
 }
 _EXPORTER = re.compile(
     r"(?:.{0,60}-)?(?:kube-state-metrics|node-exporter|blackbox-exporter|cadvisor|kubelet|pushgateway|prometheus|alertmanager|"
-    r"otel-collector|metrics-server|apiserver|kube-apiserver)(?:-[0-9a-z]{1,10}){0,2}"
+    r"otel-collector|metrics-server|apiserver|kube-apiserver)(?:-k8s)?(?:-[0-9a-f]{6,10}-[0-9a-z]{5}|-[0-9a-z]{5}|-[0-9]{1,3})?"
 )
 _UID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _IP = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::([0-9]{1,5}))?")

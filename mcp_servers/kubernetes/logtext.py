@@ -126,12 +126,32 @@ _HOSTNAME = re2.compile(
     r"(?:lookup|host(?:name)?|UnknownHostException:|ENOTFOUND|EAI_AGAIN|getaddrinfo|resolve(?: host)?:?)\s+[\"']?"
     r"(?P<where>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?)"
 )
+_PATH = re2.compile(r"(?:^|[\s'\":=(\[])(?P<where>/[\w.@+-]+(?:/[\w.@+-]+)*)")
+_THINGS = {
+    "log.config_missing": (
+        re2.compile(r"\b(?P<where>[A-Z][A-Z0-9]*_[A-Z0-9_]{1,60})\b"),
+        re2.compile(r"placeholder '(?P<where>[\w.-]{1,80})'"),
+        _PATH,
+    ),
+    "log.permission_denied": (_PATH,),
+    "log.disk_full": (_PATH,),
+    "log.port_in_use": (
+        re2.compile(r"(?i)\bport:? (?P<where>\d{2,5})\b"),
+        re2.compile(r":(?P<where>\d{2,5})\b(?:[^:]|$)"),
+    ),
+    "log.app_exception": (re2.compile(r"\b(?P<where>[A-Za-z_][\w.$]{0,100}(?:Exception|Error))\b"),),
+    "log.oom_text": (re2.compile(r"\b(?P<where>[A-Za-z_][\w.$]{0,100}(?:Exception|Error))\b"),),
+}
 _BENIGN = _any(r"\b0 errors?\b", r"\bno errors?\b", r"errors?[=:] ?0\b", "without errors?")
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a line tells: the signal's code and reason, a clause, and the address it names ("" where none)."""
+    """What a line tells: the signal's code and reason, a clause, and the thing it names ("" where none).
+
+    ``where`` is an address, a setting's or an exception's name, a path or a port: one word of a narrow alphabet, never prose, because a
+    stranger may have written the line.
+    """
 
     code: str
     reason: str
@@ -150,6 +170,16 @@ def tell(line: str) -> Told | None:
                 kind.code, kind.reason, kind.says, address(line, kind.reason) if kind.code == "log.conn_refused" else ""
             )
     return None
+
+
+def thing(line: str, kind: Kind) -> str:
+    """The address, name, path or port that a line of this kind speaks of; "" where it names none."""
+    if kind.code in ("log.conn_refused", "log.timeout_text"):
+        return address(line, kind.reason)
+    for pattern in _THINGS.get(kind.code, ()):
+        if match := pattern.search(line):
+            return str(clean(match.group("where"), 120))
+    return ""
 
 
 def address(line: str, reason: str = "") -> str:

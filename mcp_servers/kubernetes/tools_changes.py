@@ -99,7 +99,12 @@ def _reason(kind: ChangeKind) -> str:
 
 def answer_of(found: list[Change], read: Read, scope: Scope, limit: int, namespace: str = "") -> ChangesResult:
     answer = ChangesResult(
-        summary="", namespace=namespace, onset=iso(scope.onset), changes=found[:limit], blind_spots=[]
+        summary="",
+        namespace=namespace,
+        onset=iso(scope.onset),
+        changes=found[:limit],
+        blind_spots=[],
+        untrusted=["changes[].note", "changes[].actor"],
     )
     failing = dict(failing_revisions(read, scope))
     for item in found[:limit]:

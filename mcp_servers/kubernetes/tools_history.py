@@ -71,7 +71,12 @@ def answer_of(workload: Json, read: Workloads, context: Context, limit: int) -> 
     revisions = read.revisions(workload, context.settings.common.redactor.hashed)
     status = rollout_status(workload)
     answer = DeploymentHistory(
-        summary="", namespace=o.namespace(workload), deployment=ref, status=status, revisions=revisions[:limit]
+        summary="",
+        namespace=o.namespace(workload),
+        deployment=ref,
+        status=status,
+        revisions=revisions[:limit],
+        untrusted=["revisions[].cause", "revisions[].actor"],
     )
     if o.branch(workload, "spec").get("paused") is True:
         answer.signals.append(signal("deploy.paused", ref, status))

@@ -245,7 +245,7 @@ def _row(pattern: Pattern) -> PatternOut:
 
 
 def _signals(pod: Json, container: Container, wanted: list[Line], everything: list[Line], ask: _Ask) -> list[Signal]:
-    """What the lines tell: one signal for each kind and address."""
+    """What the lines tell: one signal for each kind and thing named. Their words stay in the patterns, which are marked untrusted."""
     subject, owner = o.ref("Pod", o.namespace(pod), o.name(pod)), o.workload(pod)
     told: dict[tuple[str, str, str], tuple[Told, list[Line]]] = {}
     for line in wanted:
@@ -255,12 +255,11 @@ def _signals(pod: Json, container: Container, wanted: list[Line], everything: li
     found = []
     for kind, same in told.values():
         where = f" ({kind.where})" if kind.where else ""
-        sample = clean(same[-1].text, 130)
         found.append(
             signal(
                 kind.code,
                 subject,
-                clean(f"the log of container {container.name} says that {kind.says}{where}: {sample}", 240),
+                clean(f"the log of container {container.name} tells that {kind.says}{where}", 240),
                 owner=owner if owner != subject else "",
                 reason=kind.reason,
                 count=len(same),

@@ -193,13 +193,20 @@ async def _crash_logs(cluster: Cluster, pod: Json, parts: Parts) -> dict[str, st
         return {}
     crashed = [c for c in o.containers(pod) if c.kind != "ephemeral" and (o.number(c.ended, "exitCode") or 0) != 0]
 
-    async def tail(container: o.Container) -> str:
-        previous = container.state[0] != "terminated" and container.restarts > 0
-        return await cluster.logs(
-            o.namespace(pod), o.name(pod), container.name, previous=previous, tail_lines=40, limit_bytes=32_768
+    async def one(container: o.Container, previous: bool) -> str | None:
+        read = cluster.logs(
+            o.namespace(pod), o.name(pod), container.name, previous=previous, tail_lines=60, limit_bytes=32_768
         )
+        return await parts.of("logs", read, None)
 
-    texts = await asyncio.gather(*(parts.of("logs", tail(c), None) for c in crashed[:3]))
+    async def tail(container: o.Container) -> str | None:
+        """Of a container that is down right now both runs are crashed ones."""
+        down = container.state[0] == "terminated"
+        runs = [True] * (container.restarts > 0) + [False] * down
+        read = [t for t in await asyncio.gather(*(one(container, previous) for previous in runs)) if t is not None]
+        return "\n".join(read) if read else None
+
+    texts = await asyncio.gather(*(tail(c) for c in crashed[:3]))
     return {c.name: text for c, text in zip(crashed, texts, strict=False) if text is not None}
 
 

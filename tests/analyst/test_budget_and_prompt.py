@@ -94,7 +94,7 @@ def big(count: int, size: int) -> list[Evidence]:
             tool="t",
             at=AT,
             summary="x",
-            data={"lines": [{"text": "y" * 90, "n": i} for i in range(size)]},
+            data={"lines": [{"text": "y" * 90}] * size},
         )
         for n in range(1, count + 1)
     ]

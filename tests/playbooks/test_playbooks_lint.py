@@ -80,7 +80,8 @@ def problems(tmp_path: Path, text: str, **files: str) -> list[str]:
          "'kubernetes.container.crash'?"),
         (STEP + "findings:\n  - {id: f, on: k8s.pod.crash_loop, suppresses: [g], title: x}\n",
          "error pb.yaml:11: findings[0].suppresses: there is no finding 'g'"),
-        (STEP + "findings:\n  - {id: f, when: 'false', title: x}\n", "error pb.yaml:11: findings[0].when: is always false; remove the finding"),
+        (STEP + "findings:\n  - {id: f, when: 'false', title: x}\n", "error pb.yaml:11: findings[0].when: is always false; remove "
+            "the finding"),
         (STEP + "findings:\n  - {id: f, on: log.app_exception, decisive: true, cause: kubernetes.container.crash, title: x}\n",
          "error pb.yaml:11: findings[0].decisive: rests on log text alone, which whoever can write a log line can write; it must not be "
          "decisive"),

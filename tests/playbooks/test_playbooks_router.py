@@ -141,29 +141,33 @@ def test_a_library_without_a_general_playbook_cannot_route() -> None:
 
 
 def test_choosing_stays_quick_with_a_hundred_playbooks() -> None:
-    shipped = load_library()
-    many = {
-        f"{p.id}-{i}": p.model_copy(update={"id": f"{p.id}-{i}", "default": False})
-        for i in range(25)
-        for p in shipped.playbooks.values()
-        if not p.default
-    }
-    router = Router(Library({**many, **{p.id: p for p in shipped.playbooks.values()}}))
-    alerts = [
-        alert(
-            f"Team{i}Alert",
-            summary="p99 latency of checkout is 3 s",
-            labels={"namespace": "shop", "service": "checkout"},
+    many = [
+        playbook(
+            f"team-{i}",
+            match=[
+                {"name": [f"Team{i}Alert", f"Team{i}*Down"]},
+                {"name": f"/(?i).*team[-_ ]?{i}.*(crash|restart|oom|latency|error).*/", "labels": {"namespace": "*"}},
+                {"text": f"/(?i)\\bservice-{i}\\b[^\\n]{{0,80}}(latency|error rate|unavailable)/"},
+            ],
+            keywords=[f"word{i}", "latency"],
+            fallback=True,
         )
-        for i in range(60)
+        for i in range(100)
+    ]
+    router = Router(library(*many))
+    alerts = [
+        alert(f"Some{i}Alert", summary="p99 latency of checkout is 3 s", labels={"namespace": "shop"})
+        for i in range(40)
     ]
     router.choose(alerts[0])
-    taken = []
-    for each in alerts:
+
+    def seconds(given_alert: Alert) -> float:
         started = time.process_time()
-        router.choose(each)
-        taken.append(time.process_time() - started)
-    assert sorted(taken)[int(len(taken) * 0.95)] <= 0.010
+        router.choose(given_alert)
+        return time.process_time() - started
+
+    taken = sorted(min(seconds(a) for _ in range(3)) for a in alerts)  # the least of three: the machine may be busy
+    assert taken[int(len(taken) * 0.95)] <= 0.010
 
 
 SHIPPED = Router(load_library())

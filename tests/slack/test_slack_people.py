@@ -235,11 +235,19 @@ async def test_evidence_opens_as_a_modal_with_pages(workspace, bot):
     card = of_kind(workspace, ts, "card")[0]
     await workspace.click("dana", "#alerts", card["ts"], "rca_evidence")
     await workspace.wait_for(lambda: workspace.views("dana"), 8)
-    shown = json.dumps(workspace.views("dana")[-1].view)
+    view = workspace.views("dana")[-1]
+    shown = json.dumps(view.data)
     assert "page 1 of 2" in shown
     assert "get_pod_status" in shown
     assert "E5" in shown
     assert "E6" not in shown
+    turn = next(b for b in view.data["blocks"] if b["type"] == "actions")
+    person = workspace.world.directory.user("dana")
+    await workspace.interactions.press_in_view(
+        person, view, turn["elements"][0]["action_id"], turn.get("block_id", ""), "1"
+    )
+    await workspace.wait_for(lambda: "page 2 of 2" in json.dumps(workspace.views("dana")[-1].data), 8)
+    assert "E6" in json.dumps(workspace.views("dana")[-1].data)
 
 
 async def test_a_vote_is_kept_the_last_one_wins_and_a_bad_one_asks_why(workspace, bot):
