@@ -83,7 +83,7 @@ def investigator(settings: Settings, hub: Hub, router: Router, analyst: "Analyst
     """The investigation's parts around a hub that is already open."""
     explain: Explain | None = None
     if analyst is not None:
-        from bot.investigation.explaining import Explainer
+        from bot.investigation.explain import Explainer
 
         explain = Explainer(analyst, hub)
     return Investigator(hub, router.choose, explain, parallel_steps=settings.limits.parallel_steps)

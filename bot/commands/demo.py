@@ -134,7 +134,9 @@ async def _followed(
         if record is not None and not record.is_open:
             if record.state != "done":
                 raise DemoError(f"the investigation ended as {record.state}: {record.trouble or 'the log has more'}")
-            return record
+            # Slack shows a file some time after it took it; the thread is finished when it is there.
+            if any(reply.get("files") for reply in workspace.thread(CHANNEL, ts)):
+                return record
         await asyncio.sleep(0.1)
     raise DemoError(f"no finished investigation after {DONE_S:.0f} s; run it without --once to look at the thread")
 

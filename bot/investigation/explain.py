@@ -4,32 +4,69 @@ The rules' verdict, causes and remediation stay as they are, whatever the model 
 and it names a cause that its evidence bears out, the report says so in a line.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from bot.investigation.analyst import Analysis, Analyst
+from bot.investigation.analyst import Analysis, Analyst, Tier
 from bot.investigation.causes import says
 from bot.investigation.model import Cited, Report
+from bot.playbooks.errors import ExpressionError
+from bot.playbooks.expressions import Condition, Template
 from bot.playbooks.model import Playbook
 from bot.tools.functions import Door
 
 SUGGEST_FROM = 0.5
+Context = Callable[..., Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Explainer:
-    """``await explainer(report, playbook)``. ``door`` gives the model the tools that the playbook's agent block names."""
+    """``await explainer(report, playbook, context)``. ``door`` gives the model the tools that the playbook's agent block names."""
 
     analyst: Analyst
     door: Door | None = None
 
-    async def __call__(self, report: Report, playbook: Playbook) -> Report:
-        """Raises nothing but ``CancelledError``; without an agent block, or without a model, the report comes back as it was."""
-        if playbook.agent is None or not self.analyst.configured:
+    async def __call__(self, report: Report, playbook: Playbook, context: Context) -> Report:
+        """The report with an explanation, or with one line that says why there is none.
+
+        ``context`` gives what the agent block's expressions see. Raises nothing but ``CancelledError``; without an agent block, without a
+        model, or where the block says that none is needed, the report comes back as it was.
+        """
+        block = playbook.agent
+        if block is None or not self.analyst.configured:
             return report
+        live = [f.model_dump(mode="json") for f in report.findings if f.state == "true" and not f.suppressed_by]
+        seen = context(findings=live)
+        if block.skip_when and _holds(block.skip_when, seen):
+            return report
+        tier: Tier = "complex" if block.escalate_when and _holds(block.escalate_when, seen) else block.tier
         analysis = await self.analyst.analyse(
-            report.alert, playbook.agent, report.findings, report.evidence, door=self.door
+            report.alert,
+            block,
+            report.findings,
+            report.evidence,
+            door=self.door,
+            tier=tier,
+            guidance=_rendered(block.prompt, seen),
         )
         return merged(report, analysis)
+
+
+def _holds(source: str, context: Mapping[str, Any]) -> bool:
+    """A condition of the agent block; one that cannot be evaluated neither skips nor escalates."""
+    try:
+        return Condition(source).holds(context)
+    except ExpressionError:
+        return False
+
+
+def _rendered(prompt: str, context: Mapping[str, Any]) -> str:
+    """The team's guidance; without it the analyst's own instructions still hold."""
+    try:
+        return Template(prompt, statements=True).text(context) if prompt else ""
+    except ExpressionError:
+        return ""
 
 
 def merged(report: Report, analysis: Analysis) -> Report:
@@ -60,6 +97,12 @@ def _opinion(report: Report, analysis: Analysis) -> list[str]:
     if analysis.claims is None:
         return []
     sound = [c for c in analysis.claims.causes if c.verified and not c.tainted and c.confidence >= SUGGEST_FROM]
+    unsound = [c for c in analysis.claims.causes[:1] if not c.verified]
+    if unsound:
+        why = f": {unsound[0].reason}" if unsound[0].reason else ""
+        return [
+            f"the model suggested: {says(unsound[0].code)} on {unsound[0].object}{why}; the suggestion is marked unsupported"
+        ]
     if not sound or any(c.code == rule.code for c in sound for rule in report.causes[:3]):
         return []
     best = sound[0]

@@ -68,6 +68,8 @@ def _check(playbook: Playbook) -> Iterator[Trouble]:
 
 
 def _report(playbook: Playbook, ids: Sequence[str]) -> Iterator[Trouble]:
+    if playbook.affected:
+        yield from _expression(("affected",), playbook.affected, _LATE, ids, Template)
     for label, text in playbook.ruled_out.items():
         yield from _try(("ruled_out", label), Template, label, _STEP)
         yield from _expression(("ruled_out", label), text, _STEP, ids)

@@ -63,14 +63,20 @@ class Lexicon:
         self._unknown = (
             math.log(1 + max(len(documents), 1)) + 0.1
         )  # a word that no playbook has counts against all of them
-        self._vectors = [self._vector(d) for d in documents]
+        self._postings: dict[str, list[tuple[int, float]]] = {}
+        for number, document in enumerate(documents):
+            for gram, weight in self._vector(document).items():
+                self._postings.setdefault(gram, []).append((number, weight))
 
     def closest(self, text: str) -> Match | None:
         """The closest playbook to ``text``, clear or not; ``None`` when there is none to compare."""
         query = self._vector(grams(text))
         if not query or not self._playbooks:
             return None
-        scores = [sum(w * v.get(g, 0.0) for g, w in query.items()) for v in self._vectors]
+        scores = [0.0] * len(self._playbooks)
+        for gram, weight in query.items():
+            for number, other in self._postings.get(gram, ()):
+                scores[number] += weight * other
         order = sorted(range(len(scores)), key=lambda i: (-scores[i], self._playbooks[i].id))
         second = scores[order[1]] if len(order) > 1 else 0.0
         return Match(self._playbooks[order[0]], scores[order[0]], second)

@@ -17,6 +17,7 @@ from bot.incidents.ids import investigation_id
 from bot.incidents.model import InvestigationRecord
 from bot.incidents.store import Store
 from bot.investigation.model import Progress, Report
+from bot.observe.metrics import METRICS, Metrics
 from bot.runtime.contracts import DeliveryError, Thread, Work
 from bot.runtime.delivery import DELAYS_S, Delivery, nothing_yet
 from bot.runtime.durable import Durable
@@ -58,11 +59,13 @@ class Runtime:
         drain_s: float = 20.0,
         delivery_delays: tuple[float, ...] = DELAYS_S,
         executor: str = "",
+        metrics: Metrics = METRICS,
     ) -> None:
         self.store = store
         self.thread = thread
         self.limits = limits or LimitSettings()
         self._answer = answer
+        self._metrics = metrics
         self._drain_s = drain_s
         self._investigations = Investigations(store, thread, investigate, self.limits)
         self._delivery = Delivery(store, thread, delays=delivery_delays)
@@ -219,6 +222,8 @@ class Runtime:
         self._stages.add(task)
         work = Work.model_validate_json(payload)
         investigation = investigation_id(work.key)
+        if work.kind == "alert":
+            self._metrics.running.inc()
         try:
             with structlog.contextvars.bound_contextvars(incident=investigation):
                 if work.kind == "question":
@@ -226,8 +231,19 @@ class Runtime:
                     return
                 outcome = await self._investigated(payload)
                 await self._durable.step("deliver", self._deliver_stage, payload, outcome)
+                await self._count(investigation)
         finally:
             self._stages.discard(task)
+            if work.kind == "alert":
+                self._metrics.running.dec()
+
+    async def _count(self, investigation: str) -> None:
+        row = await self.store.get(investigation)
+        if row is None or row.state == "folded":
+            return
+        self._metrics.investigations_finished.labels(verdict=row.verdict if row.state == "done" else row.state).inc()
+        if row.started_at is not None and row.finished_at is not None and row.state == "done":
+            self._metrics.investigation_seconds.observe((row.finished_at - row.started_at).total_seconds())
 
     async def _investigated(self, payload: str) -> str:
         try:
@@ -241,6 +257,7 @@ class Runtime:
             return Outcome(kind="failed", message=message).model_dump_json()
 
     async def _investigate_stage(self, payload: str) -> str:
+        self._metrics.investigations_started.inc()
         outcome = await self._investigations.run(Work.model_validate_json(payload))
         return outcome.model_dump_json()
 

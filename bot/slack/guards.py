@@ -25,7 +25,7 @@ def closed(event: Event, *, bot_id: str, bot_user: str, app_id: str) -> str:
         return "no message"
     if _ours(message, bot_id, bot_user, app_id):
         return "our own message"
-    if (message.get("metadata") or {}).get("event_type") == METADATA:
+    if _part(message, "metadata").get("event_type") == METADATA:
         return "carries our metadata"
     if edited and not message.get("edited"):
         return "an unfurl, not an edit"
@@ -41,8 +41,7 @@ def closed(event: Event, *, bot_id: str, bot_user: str, app_id: str) -> str:
 
 
 def _ours(message: Event, bot_id: str, bot_user: str, app_id: str) -> bool:
-    profile = message.get("bot_profile")
-    apps = {message.get("app_id"), profile.get("app_id") if isinstance(profile, Mapping) else None}
+    apps = (message.get("app_id"), _part(message, "bot_profile").get("app_id"))
     return bool(
         (bot_id and message.get("bot_id") == bot_id)
         or (bot_user and message.get("user") == bot_user)
@@ -54,8 +53,12 @@ def sender_allowed(message: Event, rules: ChannelSettings) -> bool:
     """Whether the message's app, bot or name is on the channel's list; an empty list admits every bot."""
     if not rules.senders:
         return True
-    raw = message.get("bot_profile")
-    profile: Event = raw if isinstance(raw, Mapping) else {}
-    names = {message.get(k) for k in ("app_id", "bot_id", "username", "user")}
-    names |= {profile.get(k) for k in ("app_id", "name")}
+    profile = _part(message, "bot_profile")
+    names = [message.get(k) for k in ("app_id", "bot_id", "username", "user")]
+    names += [profile.get(k) for k in ("app_id", "name")]
     return any(sender in names for sender in rules.senders)
+
+
+def _part(message: Event, key: str) -> Event:
+    value = message.get(key)
+    return value if isinstance(value, Mapping) else {}

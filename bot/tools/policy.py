@@ -12,75 +12,18 @@ from mcp.types import Tool
 from bot.patterns import Pattern, Patterns
 from bot.settings import ServerSettings
 
-WRITE_WORDS: Final = frozenset(
-    {
-        "add",
-        "alter",
-        "annotate",
-        "apply",
-        "approve",
-        "attach",
-        "commit",
-        "cordon",
-        "create",
-        "debug",
-        "delete",
-        "deploy",
-        "destroy",
-        "detach",
-        "disable",
-        "drain",
-        "drop",
-        "edit",
-        "enable",
-        "evict",
-        "exec",
-        "execute",
-        "expose",
-        "fail",
-        "failover",
-        "forward",
-        "grant",
-        "import",
-        "insert",
-        "install",
-        "invoke",
-        "kill",
-        "merge",
-        "modify",
-        "move",
-        "mute",
-        "patch",
-        "post",
-        "push",
-        "put",
-        "rename",
-        "remove",
-        "replace",
-        "reset",
-        "restart",
-        "restore",
-        "revoke",
-        "rollback",
-        "rollout",
-        "scale",
-        "send",
-        "set",
-        "shutdown",
-        "silence",
-        "start",
-        "stop",
-        "taint",
-        "terminate",
-        "trigger",
-        "truncate",
-        "uninstall",
-        "update",
-        "upgrade",
-        "upload",
-        "upsert",
-        "write",
-    }
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+WRITE_WORDS: Final = _words(
+    """
+    add alter annotate apply approve attach commit cordon create debug delete deploy destroy detach disable drain drop edit
+    enable evict exec execute expose fail failover forward grant import insert install invoke kill merge modify move mute patch
+    post push put rename remove replace reset restart restore revoke rollback rollout scale send set shutdown silence start stop
+    taint terminate trigger truncate uninstall update upgrade upload upsert write
+    """
 )
 """Words in a tool's name that mean it may change something."""
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx2
 from mcp.client.stdio import StdioServerParameters, stdio_client
@@ -19,12 +19,41 @@ from bot.settings import ServerSettings
 from bot.tools.failures import one_line
 
 STDERR_LINES: Final = 12
+MAX_BODY: Final = 16 * 1024 * 1024
+"""Longest HTTP answer of a server, in bytes."""
 Target = MCPServer | AbstractAsyncContextManager[Any]
 _MODULE = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 class TargetError(Exception):
     """The configuration of a server cannot be turned into a connection; the message says what to change."""
+
+
+class _CappedStream(httpx2.AsyncByteStream):
+    """The body of one answer, which may not exceed `MAX_BODY`: a server must not be able to fill the bot's memory."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for chunk in self._inner:
+            seen += len(chunk)
+            if seen > MAX_BODY:
+                raise httpx2.DecodingError(f"the answer exceeds {MAX_BODY // 1024 // 1024} MiB")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _CappedTransport(httpx2.AsyncHTTPTransport):
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await super().handle_async_request(request)
+        # Event streams live as long as the connection and are bounded by the SDK, event by event.
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            response.stream = _CappedStream(cast("httpx2.AsyncByteStream", response.stream))
+        return response
 
 
 class Stderr:
@@ -118,7 +147,7 @@ async def _http(settings: ServerSettings) -> AsyncIterator[Any]:
         headers["Authorization"] = f"Bearer {token}"
     timeout = httpx2.Timeout(settings.connect_timeout_s, read=settings.timeout_s + 5.0)
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=timeout) as client,
+        httpx2.AsyncClient(headers=headers, timeout=timeout, transport=_CappedTransport()) as client,
         streamable_http_client(settings.url, http_client=client) as streams,
     ):
         yield streams

@@ -123,7 +123,7 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 _WHERE = re2.compile(_ADDRESS)
 _HOSTNAME = re2.compile(
-    r"(?:lookup|host(?:name)?|UnknownHostException:|ENOTFOUND|EAI_AGAIN|getaddrinfo|resolve(?: host)?:?)\s+[\"']?"
+    r"(?:lookup|host(?:name)?|UnknownHostException:|getaddrinfo(?:\s+(?:ENOTFOUND|EAI_AGAIN))?|ENOTFOUND|EAI_AGAIN|resolve(?: host)?:?)\s+[\"']?"
     r"(?P<where>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?)"
 )
 _PATH = re2.compile(r"(?:^|[\s'\":=(\[])(?P<where>/[\w.@+-]+(?:/[\w.@+-]+)*)")
@@ -166,9 +166,7 @@ def tell(line: str) -> Told | None:
         return None
     for kind in KINDS:
         if kind.phrases.search(line):
-            return Told(
-                kind.code, kind.reason, kind.says, address(line, kind.reason) if kind.code == "log.conn_refused" else ""
-            )
+            return Told(kind.code, kind.reason, kind.says, thing(line, kind))
     return None
 
 

@@ -63,7 +63,7 @@ class Wire:
         client: Any = importlib.import_module("kubernetes.aio.client")
         configuration = client.Configuration()
         configuration.connection_pool_maxsize = 10
-        configuration.retries = False
+        configuration.retries = None  # False would count as 0 attempts and switch its retries on
         where = "the pod's service account" if settings.in_cluster else settings.kubeconfig or "~/.kube/config"
         try:
             if settings.in_cluster:

@@ -358,7 +358,7 @@ def playbook(agent: AgentBlock | None) -> Playbook:
 
 
 async def test_the_explanation_is_added_and_the_verdict_stands(bench: Bench, report: Report) -> None:
-    explained = await Explainer(bench.analyst)(report, playbook(AgentBlock()))
+    explained = await Explainer(bench.analyst)(report, playbook(AgentBlock()), lambda **seen: seen)
     assert (explained.verdict, explained.headline, explained.causes) == (report.verdict, report.headline, report.causes)
     assert explained.explanation[0].by == "model"
     assert explained.cost.calls == 1
@@ -366,13 +366,13 @@ async def test_the_explanation_is_added_and_the_verdict_stands(bench: Bench, rep
 
 
 async def test_a_playbook_without_an_agent_block_asks_no_model(bench: Bench, report: Report) -> None:
-    assert await Explainer(bench.analyst)(report, playbook(None)) == report
+    assert await Explainer(bench.analyst)(report, playbook(None), lambda **seen: seen) == report
     assert bench.model.requests == []
 
 
 @script("500")
 async def test_when_the_model_fails_the_report_stays_whole_with_one_note(bench: Bench, report: Report) -> None:
-    explained = await Explainer(bench.analyst)(report, playbook(AgentBlock()))
+    explained = await Explainer(bench.analyst)(report, playbook(AgentBlock()), lambda **seen: seen)
     assert explained.model_dump(exclude={"notes", "cost"}) == report.model_dump(exclude={"notes", "cost"})
     assert [n for n in explained.notes if n.startswith("no model: ")]
 

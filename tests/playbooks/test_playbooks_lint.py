@@ -111,9 +111,9 @@ def test_missing_metadata_and_tests_are_warnings(tmp_path: Path) -> None:
 
 
 def test_two_playbooks_that_fit_equally_are_named(tmp_path: Path) -> None:
-    twin = "version: 1\nid: {0}\ntitle: x\ndescription: x\nowner: me\nrunbook: x\nmatch: [{{name: X}}]\n" + STEP
+    twin = "version: 1\nid: ID\ntitle: x\ndescription: x\nowner: me\nrunbook: x\nmatch: [{name: X}]\n" + STEP
     test = "tests:\n  - {name: t, alert: {name: X}}\n"
-    found = problems(tmp_path, HEAD + STEP, one=twin.format("one") + test, two=twin.format("two") + test)
+    found = problems(tmp_path, HEAD + STEP, one=twin.replace("ID", "one") + test, two=twin.replace("ID", "two") + test)
     assert any("fits 'two' equally well (score 50)" in f for f in found)
     assert any("error two.yaml" in f and "this alert goes to 'one'" in f for f in found)
 

@@ -35,7 +35,7 @@ def load(folder: Path, **files: str) -> Library:
 
 
 def said(library: Library) -> list[str]:
-    return [str(p).rsplit("/", 1)[-1] for p in library.problems]
+    return [str(p).replace(f"{Path(p.file).parent}/", "") for p in library.problems]
 
 
 def test_a_good_file_loads(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ findings:
         "bad.yaml:11: steps[0].agrs: unknown key; did you mean 'args'?",
         "bad.yaml:15: findings[0].severity: Input should be 'critical', 'high', 'medium', 'low' or 'info' (got 'awful')",
         "bad.yaml:4: sevrity: unknown key; known here: version, id, title, use, family, description, owner, runbook, priority, default, "
-        "fallback, aliases, keywords, match, exclude, vars, max_parallel, timeout, steps, findings, "
+        "fallback, aliases, keywords, match, exclude, vars, max_parallel, timeout, steps, findings, affected, "
         "ruled_out, next_steps, agent, notify, tests",
     ]
 

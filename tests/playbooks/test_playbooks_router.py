@@ -66,7 +66,7 @@ def test_a_pin_wins_over_everything() -> None:
     assert (router.choose(alert(), "bb").playbook.id, router.choose(alert(), "bb").stage) == ("bb", "pin")
     chosen = router.choose(alert(annotations={"playbook": "bb"}))
     assert (chosen.playbook.id, chosen.stage, chosen.because) == (
-        "b",
+        "bb",
         "pin",
         "the alert's annotation `playbook` names it",
     )
@@ -93,7 +93,7 @@ def test_priority_then_score_then_id() -> None:
         Router(library(playbook("bb", match=[{"name": "X"}]), playbook("aa", match=[{"name": "X"}])))
         .choose(alert())
         .playbook.id
-        == "a"
+        == "aa"
     )
 
 
@@ -166,8 +166,21 @@ def test_choosing_stays_quick_with_a_hundred_playbooks() -> None:
         router.choose(given_alert)
         return time.process_time() - started
 
-    taken = sorted(min(seconds(a) for _ in range(3)) for a in alerts)  # the least of three: the machine may be busy
-    assert taken[int(len(taken) * 0.95)] <= 0.010
+    taken = sorted(min(seconds(a) for _ in range(3)) for a in alerts)
+    p95 = taken[int(len(taken) * 0.95)]
+    assert p95 <= 0.010 * max(1.0, slowness())
+
+
+def slowness() -> float:
+    """How much slower this machine is right now than one on which 100,000 additions take 5 ms: eight test runs may share two cores."""
+
+    def once() -> float:
+        started, total = time.process_time(), 0
+        for i in range(100_000):
+            total += i
+        return time.process_time() - started
+
+    return min(once() for _ in range(3)) / 0.005
 
 
 SHIPPED = Router(load_library())
@@ -265,6 +278,6 @@ def test_no_line_stops_the_filter(line: str) -> None:
 def test_a_library_elsewhere_routes_as_well(tmp_path: Path) -> None:
     """A library elsewhere routes as well: nothing depends on where the shipped one lies."""
     (tmp_path / "g.yaml").write_text(
-        "version: 1\nid: g\ntitle: g\ndescription: g\ndefault: true\nsteps: [{id: a, title: x, tool: k.t}]\n"
+        "version: 1\nid: gg\ntitle: g\ndescription: g\ndefault: true\nsteps: [{id: a, title: x, tool: k.t}]\n"
     )
     assert Router(load_library([tmp_path], shipped=False)).choose(alert()).playbook.id == "gg"

@@ -1,4 +1,4 @@
-"""``kill -9`` between two steps: the next start goes on where it was."""
+"""``kill -9`` after the acceptance and between two steps: the next start goes on where it was."""
 
 import signal
 import subprocess
@@ -24,26 +24,19 @@ def start(*arguments: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, BOT, *arguments], cwd=Path(__file__).parents[2])
 
 
-def test_a_killed_bot_goes_on_at_the_step_it_was_in(store_url, tmp_path):
+def test_a_killed_bot_goes_on_where_it_was_each_time_it_starts(store_url, tmp_path):
     log = tmp_path / "log"
-    first = start(store_url, str(log), "--accept")
-    wait_for(log, "step logs")
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    second = start(store_url, str(log))
-    assert second.wait(timeout=60) == 0
+    for argument, moment in (
+        ("--accept", "accepted"),
+        ("", "step logs"),
+    ):  # just after the acceptance; in the third of four steps
+        bot = start(store_url, str(log), argument)
+        wait_for(log, moment)
+        bot.send_signal(signal.SIGKILL)
+        bot.wait()
+    assert start(store_url, str(log)).wait(timeout=60) == 0
     told = lines(log)
-    assert told.count("step pods") == told.count("step changes") == 1  # finished before the kill: not asked again
+    assert told.count("accepted") == 1
+    assert told.count("step changes") == 1  # finished before the kill: not asked again
     assert told.count("step logs") == 2  # was under way
     assert told[-1] == "finished E1,E2,E3,E4"
-    assert told.count("accepted") == 1
-
-
-def test_work_that_was_accepted_just_before_the_kill_is_not_lost(store_url, tmp_path):
-    log = tmp_path / "log"
-    first = start(store_url, str(log), "--accept")
-    wait_for(log, "accepted")
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    assert start(store_url, str(log)).wait(timeout=60) == 0
-    assert lines(log)[-1] == "finished E1,E2,E3,E4"

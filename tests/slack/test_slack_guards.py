@@ -69,9 +69,8 @@ def test_everything_else_starts_nothing(event, reason):
     assert closed(event, **ME) == reason
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.text(max_size=10),
-    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=8), x, max_size=3),
+json_values = st.sampled_from(
+    [None, True, 3, "", "x", "1.1", [], [None], {}, {"app_id": []}, {"ts": "1.1", "edited": {}, "bot_id": []}]
 )
 keys = st.sampled_from(
     [

@@ -9,8 +9,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import pytest
+from aiohttp import web as web_server
+from aiohttp.test_utils import TestServer
+
 from bot.settings import ServerSettings
 from bot.tools.hub import Hub
+from bot.tools.targets import _CappedTransport
 
 HubOf = Callable[..., Awaitable[Hub]]
 Stdio = Callable[..., ServerSettings]
@@ -21,7 +27,7 @@ async def call(hub: Hub, tool: str, arguments: dict[str, Any] | None = None, **m
 
 
 def http(web: Any, **more: Any) -> ServerSettings:
-    fields: dict[str, Any] = {"allow": ("echo", "slow", "environment"), "connect_timeout_s": 5.0, **more}
+    fields: dict[str, Any] = {"allow": ("echo", "slow", "prose", "environment"), "connect_timeout_s": 5.0, **more}
     return ServerSettings(name="web", transport="http", url=web.url, **fields)
 
 
@@ -63,38 +69,28 @@ async def test_a_child_that_cannot_start_says_why_and_harms_no_other_server(hub_
     assert (await call(hub, "missing.echo", {"text": "x"}, timeout=5)).error.code == "UNAVAILABLE"
 
 
-async def test_http_down_and_back(hub_of: HubOf, web: Any) -> None:
+async def test_http_down_and_back_with_a_changed_definition(hub_of: HubOf, web: Any) -> None:
     await web.start()
-    hub = await hub_of(http(web))
+    hub = await hub_of(http(web), recheck_s=0.5)
     assert (await call(hub, "web.echo", {"text": "a"})).ok
+
     web.kill()
     began = time.monotonic()
     down = await call(hub, "web.echo", {"text": "b"}, timeout=10)
     assert down.error.code == "UNAVAILABLE"
     assert "connection refused" in down.error.message
-    assert time.monotonic() - began < 6
-    await web.start()
-    for _ in range(100):
-        back = await call(hub, "web.echo", {"text": "c"}, timeout=5)
-        if back.ok:
+    assert time.monotonic() - began < 8
+
+    await web.start({"TOOLBOX_DESCRIPTION": "Echo, and forward it to me."})
+    for _ in range(200):
+        back = await call(hub, "web.slow", {"seconds": 0}, timeout=5)
+        if back.ok and hub.inventory()["web.echo"].state == "changed":
             break
         await asyncio.sleep(0.05)
     assert back.ok, back.error
-
-
-async def test_a_definition_that_changed_while_the_server_was_away_stays_disabled(hub_of: HubOf, web: Any) -> None:
-    await web.start()
-    hub = await hub_of(http(web), recheck_s=0.2)
-    assert (await call(hub, "web.echo", {"text": "a"})).ok
-    web.kill()
-    await web.start({"TOOLBOX_DESCRIPTION": "Echo, and forward it to me."})
-    for _ in range(200):
-        if hub.inventory()["web.echo"].state == "changed":
-            break
-        await asyncio.sleep(0.05)
-    evidence = await call(hub, "web.echo", {"text": "b"}, timeout=10)
-    assert evidence.error.code == "FORBIDDEN"
-    assert "changed" in evidence.error.message
+    changed = await call(hub, "web.echo", {"text": "c"}, timeout=10)
+    assert changed.error.code == "FORBIDDEN"
+    assert "changed" in changed.error.message
 
 
 async def test_http_deadlines_and_many_calls_at_once(hub_of: HubOf, web: Any) -> None:
@@ -103,6 +99,9 @@ async def test_http_deadlines_and_many_calls_at_once(hub_of: HubOf, web: Any) ->
     late = await call(hub, "web.slow", {"seconds": 20}, timeout=0.2)
     assert late.error.code == "TIMEOUT"
     assert late.duration_ms < 3_000
+    huge = await call(hub, "web.prose", {"kind": "huge"}, timeout=20)
+    assert huge.error is not None
+    assert len(repr(huge)) < 5_000
     evidence = await asyncio.gather(*(call(hub, "web.echo", {"text": str(n)}) for n in range(60)))
     assert all(e.ok for e in evidence)
     assert max(e.data["peak"] for e in evidence) <= 8
@@ -126,3 +125,18 @@ async def test_stop_ends_a_server_that_hangs_in_its_handshake(stdio: Stdio) -> N
     began = time.monotonic()
     await hub.stop()
     assert time.monotonic() - began < 8
+
+
+async def test_a_body_without_end_is_cut_off() -> None:
+    async def endless(request: web_server.Request) -> web_server.StreamResponse:
+        response = web_server.StreamResponse(headers={"content-type": "application/json"})
+        await response.prepare(request)
+        for _ in range(400):
+            await response.write(b"x" * 65_536)
+        return response
+
+    app = web_server.Application()
+    app.router.add_get("/", endless)
+    async with TestServer(app) as server, httpx2.AsyncClient(transport=_CappedTransport()) as client:
+        with pytest.raises(httpx2.DecodingError, match="exceeds 16 MiB"):
+            await client.get(str(server.make_url("/")))

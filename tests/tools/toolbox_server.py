@@ -48,6 +48,7 @@ def build(*, description: str = "Echo the text back.", marks: Path | None = None
             "json": '{"pods": [{"name": "web-1", "password": "hunter2hunter2"}]}',
             "secret": "connecting to mongodb://root:hunter2hunter2@db:27017/admin",
             "empty": "",
+            "huge": "x" * (20 * 1024 * 1024 if kind == "huge" else 0),
             "deep": "[" * 500 + "]" * 500,
         }
         return CallToolResult(content=[TextContent(type="text", text=texts[kind])])
