@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.investigation import wording
-from bot.investigation.model import Cited, Progress, Report, StepView
+from bot.investigation.model import Action, Cited, Progress, Report, StepView
 
 MARKS = {"pending": ("▢", "dim"), "done": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("–", "dim")}
 VERDICT_STYLE = {"confirmed": "bold green", "likely": "bold yellow", "inconclusive": "bold"}
@@ -41,39 +41,51 @@ def _mark(step: StepView) -> RenderableType:
 
 def report(report: Report) -> RenderableType:
     """The verdict first, then why, what to do, what was ruled out and what was not seen."""
+    headline = _words(report.headline)
+    headline.stylize("bold")
     parts: list[RenderableType] = [
-        Text(report.headline, style="bold"),
+        headline,
         Text(wording.certainty(report), style=VERDICT_STYLE[report.verdict]),
         Text(),
     ]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for label, lines in (
-        ("Why", report.why),
-        ("Known", report.known),
-        ("Explained", report.explanation),
-        ("Ruled out", report.ruled_out),
-        ("Not checked", report.not_checked),
-    ):
-        for index, line in enumerate(lines):
-            table.add_row(label if index == 0 else "", _cited(line))
-    for index, action in enumerate(report.remediation[:3]):
-        text = Text(action.do)
-        text.append(f"  (risk: {action.risk})", style="dim")
-        if action.command:
-            text.append(f"\n{action.command}", style="cyan")
-        table.add_row("Do" if index == 0 else "", text)
-    for index, step in enumerate(report.next_steps):
-        table.add_row("Next" if index == 0 else "", Text(step))
-    for index, note in enumerate(report.notes):
-        table.add_row("Note" if index == 0 else "", Text(note))
+    for label, lines in (("Why", report.why), ("Known", report.known), ("Explained", report.explanation)):
+        _rows(table, label, [_cited(line) for line in lines])
+    _rows(table, "Do", [_action(action) for action in report.remediation[:3]])
+    if report.ruled_out:
+        table.add_row("Ruled out", Text(" · ").join(_cited(line) for line in report.ruled_out))
+    _rows(table, "Not checked", [_cited(line) for line in report.not_checked])
+    _rows(table, "Next", [_words(step) for step in report.next_steps])
+    _rows(table, "Note", [_words(note) for note in report.notes])
     parts += [table, Text(), Text(wording.footer(report), style="dim")]
     return Group(*parts)
 
 
+def _rows(table: Table, label: str, lines: list[Text]) -> None:
+    for index, line in enumerate(lines):
+        table.add_row(label if index == 0 else "", line)
+
+
+def _words(text: str) -> Text:
+    """Text in which `` `names` `` are set apart by colour instead of ticks."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a lone tick is a tick
+        return Text(text)
+    return Text.assemble(*((part, "cyan" if index % 2 else "") for index, part in enumerate(parts)))
+
+
+def _action(action: Action) -> Text:
+    text = _words(action.do)
+    text.append(f"  (risk: {action.risk})", style="dim")
+    if action.command:
+        text.append(f"\n{action.command}", style="cyan")
+    return text
+
+
 def _cited(line: Cited) -> Text:
-    text = Text(line.text)
+    text = _words(line.text)
     text.append(wording.refs(line.evidence), style="dim")
     if not line.verified:
         text.append(" unverified", style="yellow")

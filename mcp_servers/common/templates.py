@@ -89,6 +89,8 @@ def _mask_numbers(text: str) -> str:
     def mask(match: Any) -> str:
         whole: str = match.group(0)
         before = text[match.start() - 1] if match.start() else " "
+        if whole.startswith("-") and before.isalnum():  # a hyphen inside a name, not a sign
+            return "-<n>"
         if before.isalnum() or before in "_<":
             return whole
         return whole if re.fullmatch(r"[45]\d\d", whole) else "<n>"

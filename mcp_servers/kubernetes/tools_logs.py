@@ -1,5 +1,6 @@
 """`get_pod_logs`: one container's log as a few patterns, or its tail."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -245,25 +246,26 @@ def _row(pattern: Pattern) -> PatternOut:
 
 
 def _signals(pod: Json, container: Container, wanted: list[Line], everything: list[Line], ask: _Ask) -> list[Signal]:
-    """What the lines tell: one signal for each kind and thing named. Their words stay in the patterns, which are marked untrusted."""
+    """What the lines tell: one signal for each kind, with the things it names most. Their words stay in the patterns, which are marked untrusted."""
     subject, owner = o.ref("Pod", o.namespace(pod), o.name(pod)), o.workload(pod)
-    told: dict[tuple[str, str, str], tuple[Told, list[Line]]] = {}
+    told: dict[tuple[str, str], list[tuple[Told, Line]]] = {}
     for line in wanted:
         kind = tell(line.text)
         if kind and not (line.level == "other" and kind.code in ("log.app_exception", "log.timeout_text")):
-            told.setdefault((kind.code, kind.reason, kind.where), (kind, []))[1].append(line)
+            told.setdefault((kind.code, kind.reason), []).append((kind, line))
     found = []
-    for kind, same in told.values():
-        where = f" ({kind.where})" if kind.where else ""
+    for (code, reason), same in told.items():
+        named = Counter(kind.where for kind, _ in same if kind.where).most_common(3)
+        where = f" ({', '.join(thing for thing, _ in named)})" if named else ""
         found.append(
             signal(
-                kind.code,
+                code,
                 subject,
-                clean(f"the log of container {container.name} tells that {kind.says}{where}", 240),
+                clean(f"the log of container {container.name} tells that {same[0][0].says}{where}", 240),
                 owner=owner if owner != subject else "",
-                reason=kind.reason,
+                reason=reason,
                 count=len(same),
-                since=iso(same[0].at) or None,
+                since=iso(same[0][1].at) or None,
             )
         )
     newest = max((line.at for line in everything if line.at), default=None)

@@ -85,7 +85,9 @@ class FakeCluster:
             return web.Response(status=404, text="404 page not found")
         version, rest = match[1] or match[2], [p for p in (match[3] or "").split("/") if p]
         if not rest:
-            names = [{"name": r.plural} for r in KINDS.values() if version in r.versions and r.plural not in self.absent]
+            names = [
+                {"name": r.plural} for r in KINDS.values() if version in r.versions and r.plural not in self.absent
+            ]
             return web.json_response({"kind": "APIResourceList", "resources": names})
         space = ""
         if rest[0] == "namespaces" and len(rest) > 2:
@@ -133,12 +135,21 @@ class FakeCluster:
         elif key not in self.logs:
             return _status(400, f'container "{called}" in pod "x" is waiting to start: ContainerCreating')
         lines = self.logs[key].splitlines()[-int(request.query.get("tailLines") or 10**6) :]
-        return web.Response(text="".join(f"{line}\n" for line in lines)[: int(request.query.get("limitBytes") or 10**9)])
+        return web.Response(
+            text="".join(f"{line}\n" for line in lines)[: int(request.query.get("limitBytes") or 10**9)]
+        )
 
 
 def _status(status: int, message: str) -> web.Response:
     reason = {403: "Forbidden", 404: "NotFound", 410: "Expired"}.get(status, "")
-    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": status}
+    body = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": status,
+    }
     return web.json_response(body, status=status)
 
 
@@ -197,8 +208,15 @@ def container(name: str = "app", image: str = "shop/checkout:2.15", **spec: Any)
     return {"name": name, "image": image, "ports": [{"containerPort": 8080}], **spec}
 
 
-def running(name: str = "app", *, ready: bool = True, restarts: int = 0, since: float = 3600, last: Json | None = None) -> Json:
-    status: Json = {"name": name, "ready": ready, "restartCount": restarts, "state": {"running": {"startedAt": ago(since)}}}
+def running(
+    name: str = "app", *, ready: bool = True, restarts: int = 0, since: float = 3600, last: Json | None = None
+) -> Json:
+    status: Json = {
+        "name": name,
+        "ready": ready,
+        "restartCount": restarts,
+        "state": {"running": {"startedAt": ago(since)}},
+    }
     return {**status, "started": True, **({"lastState": {"terminated": last}} if last else {})}
 
 
@@ -248,12 +266,22 @@ def pod(
     }
 
 
-def event(reason: str, message: str, *, about: Json, last: float = 30, first: float = 300, count: int = 5, **more: Any) -> Json:
+def event(
+    reason: str, message: str, *, about: Json, last: float = 30, first: float = 300, count: int = 5, **more: Any
+) -> Json:
     meta = about["metadata"]
-    named = {"kind": about["kind"], "name": meta["name"], "namespace": meta.get("namespace", ""), "uid": meta.get("uid", "")}
+    named = {
+        "kind": about["kind"],
+        "name": meta["name"],
+        "namespace": meta.get("namespace", ""),
+        "uid": meta.get("uid", ""),
+    }
     return {
         "kind": "Event",
-        "metadata": {"name": f"{meta['name']}.{abs(hash((reason, message))):x}", "namespace": meta.get("namespace", "default")},
+        "metadata": {
+            "name": f"{meta['name']}.{abs(hash((reason, message))):x}",
+            "namespace": meta.get("namespace", "default"),
+        },
         "involvedObject": {**named, **more.pop("involved", {})},
         "type": "Warning",
         "reason": reason,
@@ -267,15 +295,27 @@ def event(reason: str, message: str, *, about: Json, last: float = 30, first: fl
     }
 
 
-def node(name: str = "worker-1", *, ready: str = "True", cordoned: bool = False, labels: Json | None = None, **more: Any) -> Json:
+def node(
+    name: str = "worker-1", *, ready: str = "True", cordoned: bool = False, labels: Json | None = None, **more: Any
+) -> Json:
     spec: Json = {"taints": more.pop("taints", [])}
     if cordoned:
         spec["unschedulable"] = True
         spec["taints"] = [*spec["taints"], {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]
-    condition = {"type": "Ready", "status": ready, "lastTransitionTime": ago(300), "reason": "x", **more.pop("condition", {})}
+    condition = {
+        "type": "Ready",
+        "status": ready,
+        "lastTransitionTime": ago(300),
+        "reason": "x",
+        **more.pop("condition", {}),
+    }
     return {
         "kind": "Node",
-        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}, "creationTimestamp": ago(10**6)},
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/hostname": name, **(labels or {})},
+            "creationTimestamp": ago(10**6),
+        },
         "spec": spec,
         "status": {"conditions": [condition], "allocatable": {"cpu": "4", "memory": "16Gi"}},
     }
@@ -283,7 +323,12 @@ def node(name: str = "worker-1", *, ready: str = "True", cordoned: bool = False,
 
 def replica_set(name: str = "checkout-7d9f8c6b5", deployment: str = "checkout") -> Json:
     owner = {"kind": "Deployment", "name": deployment, "controller": True}
-    return {"kind": "ReplicaSet", "metadata": {"name": name, "namespace": "shop", "ownerReferences": [owner]}, "spec": {}, "status": {}}
+    return {
+        "kind": "ReplicaSet",
+        "metadata": {"name": name, "namespace": "shop", "ownerReferences": [owner]},
+        "spec": {},
+        "status": {},
+    }
 
 
 def deployment(name: str = "checkout", wanted: int = 1, available: int = 1) -> Json:
@@ -295,14 +340,19 @@ def deployment(name: str = "checkout", wanted: int = 1, available: int = 1) -> J
             "generation": 2,
             "annotations": {"deployment.kubernetes.io/revision": "2"},
         },
-        "spec": {"replicas": wanted, "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container()]}}},
+        "spec": {
+            "replicas": wanted,
+            "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container()]}},
+        },
         "status": {
             "observedGeneration": 2,
             "replicas": wanted,
             "updatedReplicas": wanted,
             "readyReplicas": available,
             "availableReplicas": available,
-            "conditions": [{"type": "Available", "status": "True" if available else "False", "lastTransitionTime": ago(600)}],
+            "conditions": [
+                {"type": "Available", "status": "True" if available else "False", "lastTransitionTime": ago(600)}
+            ],
         },
     }
 

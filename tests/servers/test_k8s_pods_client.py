@@ -148,7 +148,11 @@ async def test_an_old_cluster_is_read_through_its_older_apis(tmp_path: Path) -> 
 async def test_what_one_may_do_is_asked_without_doing_it(tmp_path: Path) -> None:
     async with serving(FakeCluster()) as fake:
         cluster = await opened(fake, tmp_path)
-        answers = [await cluster.can("list", "pods"), await cluster.can("get", "secrets"), await cluster.can("delete", "pods")]
+        answers = [
+            await cluster.can("list", "pods"),
+            await cluster.can("get", "secrets"),
+            await cluster.can("delete", "pods"),
+        ]
         await cluster.close()
     assert answers == [True, False, False]
     assert fake.writes() == []

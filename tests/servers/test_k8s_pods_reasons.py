@@ -58,11 +58,16 @@ def test_the_latest_filter_names_the_way_out() -> None:
     wish = pending(containers=[container(resources={"requests": {"cpu": "12", "memory": 1024}})])
     reason, detail = only(wish, CPU, [node("w1"), node("w2"), node("w3"), node("m", cordoned=True)])
     assert reason == "insufficient_cpu"
-    assert detail == "the pod requests 12 cores of CPU and 3 nodes have too little left; the largest node has 4 cores allocatable"
+    assert (
+        detail
+        == "the pod requests 12 cores of CPU and 3 nodes have too little left; the largest node has 4 cores allocatable"
+    )
 
 
 def test_a_selector_that_no_node_has_says_what_there_is() -> None:
-    reason, detail = only(pending(nodeSelector={"env": "prod"}), SELECTOR, [node("w1", labels={"env": "staging"}), node("w2")])
+    reason, detail = only(
+        pending(nodeSelector={"env": "prod"}), SELECTOR, [node("w1", labels={"env": "staging"}), node("w2")]
+    )
     assert reason == "node_selector"
     assert detail == "the nodeSelector asks for env=prod, and none of the nodes has it (there is env=staging)"
 
@@ -77,13 +82,21 @@ def test_the_only_fitting_node_is_cordoned() -> None:
 
 
 def required(operator: str, *values: str) -> Json:
-    terms = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": operator, "values": list(values)}]}]}
+    terms = {
+        "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": operator, "values": list(values)}]}]
+    }
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
 
 
 @pytest.mark.parametrize(
     ("operator", "values", "fits"),
-    [("In", ["a"], True), ("In", ["b"], False), ("NotIn", ["a"], False), ("Exists", [], True), ("DoesNotExist", [], False)],
+    [
+        ("In", ["a"], True),
+        ("In", ["b"], False),
+        ("NotIn", ["a"], False),
+        ("Exists", [], True),
+        ("DoesNotExist", [], False),
+    ],
 )
 def test_affinity_operators(operator: str, values: list[str], fits: bool) -> None:
     assert scheduling.affine(pending(affinity=required(operator, *values)), node("w1", labels={"zone": "a"})) is fits
@@ -97,7 +110,10 @@ def test_affinity_that_only_the_control_plane_satisfies_is_no_way_out() -> None:
 
 def test_a_taint_is_named_with_its_nodes_and_a_toleration_lifts_it() -> None:
     tainted = node("w1", taints=[{"key": "dedicated", "value": "db", "effect": "NoSchedule"}])
-    assert only(pending(), OLD_TAINT, [tainted]) == ("taint", "the pod does not tolerate the taint dedicated=db:NoSchedule of w1")
+    assert only(pending(), OLD_TAINT, [tainted]) == (
+        "taint",
+        "the pod does not tolerate the taint dedicated=db:NoSchedule of w1",
+    )
     lifted = pending(tolerations=[{"key": "dedicated", "operator": "Exists"}])
     assert scheduling.untolerated(lifted, tainted) == []
 
@@ -127,7 +143,10 @@ def test_a_gated_pod_waits_on_purpose() -> None:
         ('failed to resolve reference "docker.io/a/b:x": docker.io/a/b:x: not found', "not_found"),
         ("manifest for a/b:x not found: manifest unknown: manifest unknown", "not_found"),
         ("rpc error: code = NotFound desc = failed to pull and unpack image", "not_found"),
-        ('Head "https://r.example/v2/": dial tcp: lookup r.example on 10.96.0.10:53: no such host', "registry_unreachable"),
+        (
+            'Head "https://r.example/v2/": dial tcp: lookup r.example on 10.96.0.10:53: no such host',
+            "registry_unreachable",
+        ),
         ('Get "https://r.example/v2/": net/http: TLS handshake timeout', "registry_unreachable"),
         ("dial tcp 10.0.0.1:443: i/o timeout", "registry_unreachable"),
         ("x509: certificate signed by unknown authority", "registry_unreachable"),
@@ -144,13 +163,19 @@ def test_pull_errors_by_their_wording(said: str, kind: str) -> None:
 
 
 def pulling(image: str, said: str, **spec: Any) -> tuple[Json, list[Json]]:
-    sick = pod(containers=[container(image=image)], statuses=[waiting("app", "ImagePullBackOff")], phase="Pending", **spec)
+    sick = pod(
+        containers=[container(image=image)], statuses=[waiting("app", "ImagePullBackOff")], phase="Pending", **spec
+    )
     return sick, [event("Failed", f'Failed to pull image "{image}": {said}', about=sick)]
 
 
 def test_a_missing_pull_secret_is_named() -> None:
     sick, events = pulling("r.example/shop/app:1", "401 Unauthorized", imagePullSecrets=[{"name": "regcred"}])
-    events.append(event("FailedToRetrieveImagePullSecret", "Unable to retrieve some image pull secrets (regcred); ...", about=sick))
+    events.append(
+        event(
+            "FailedToRetrieveImagePullSecret", "Unable to retrieve some image pull secrets (regcred); ...", about=sick
+        )
+    )
     found = pod_signals(sick, events, None, NOW)[0]
     assert (found.code, found.reason) == ("k8s.pod.image_pull", "unauthorized")
     assert "the pull secret regcred cannot be read" in found.detail
@@ -179,12 +204,20 @@ KILLED = running(restarts=3, since=20, last=ended(137, after=900, finished=20))
 @pytest.mark.parametrize(
     ("probe", "said", "reason"),
     [
-        ({"httpGet": {"path": "/", "port": 8081}}, 'Get "http://10.0.0.1:8081/": connect: connection refused', "wrong_port"),
+        (
+            {"httpGet": {"path": "/", "port": 8081}},
+            'Get "http://10.0.0.1:8081/": connect: connection refused',
+            "wrong_port",
+        ),
         ({"grpc": {"port": 8081}}, 'timeout: failed to connect service "10.0.0.1:8081" within 1s', "wrong_port"),
         ({"httpGet": {"path": "/", "port": "web"}}, "", "wrong_port"),
         (HTTP, 'Get "http://10.0.0.1:8080/healthz": connect: connection refused', "failing"),
         (HTTP, "HTTP probe failed with statuscode: 503", "failing"),
-        (HTTP, 'Get "http://10.0.0.1:8080/": net/http: HTTP/1.x transport connection broken: malformed HTTP response', "wrong_protocol"),
+        (
+            HTTP,
+            'Get "http://10.0.0.1:8080/": net/http: HTTP/1.x transport connection broken: malformed HTTP response',
+            "wrong_protocol",
+        ),
         (
             {"httpGet": {"path": "/", "port": 8080, "scheme": "HTTPS"}},
             "http: server gave HTTP response to HTTPS client",
@@ -233,7 +266,12 @@ def test_a_native_sidecar_counts_as_ready_and_is_no_stuck_init_container() -> No
 
 
 def claim(**spec: Any) -> Json:
-    wish = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "", **spec}
+    wish = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "",
+        **spec,
+    }
     meta = {"name": "data", "namespace": "shop", "creationTimestamp": ago(600)}
     return {"kind": "PersistentVolumeClaim", "metadata": meta, "spec": wish, "status": {"phase": "Pending"}}
 
@@ -249,13 +287,23 @@ STANDARD = {"kind": "StorageClass", "metadata": {"name": "standard"}, "provision
 @pytest.mark.parametrize(
     ("wish", "volumes", "reason", "words"),
     [
-        ({"resources": {"requests": {"storage": "3Gi"}}}, [volume()], "capacity", "asks for 3 GiB, volume pv-1 holds 1 GiB"),
+        (
+            {"resources": {"requests": {"storage": "3Gi"}}},
+            [volume()],
+            "capacity",
+            "asks for 3 GiB, volume pv-1 holds 1 GiB",
+        ),
         ({"accessModes": ["ReadWriteMany"]}, [volume()], "access_mode", "asks for ReadWriteMany"),
         ({"storageClassName": "fast-ssd"}, [], "storage_class", "StorageClass fast-ssd does not exist"),
         ({"selector": {"matchLabels": {"disk": "ssd"}}}, [volume()], "selector", "label disk=ssd"),
         ({}, [volume(claimRef={"namespace": "shop", "name": "other"})], "already_bound", "belongs to claim shop/other"),
         ({}, [volume(storageClassName="gold")], "storage_class", "volume pv-1 has class gold"),
-        ({"resources": {"requests": {"storage": "3Gi"}}}, [volume(accessModes=[], storageClassName="x"), volume("pv-2")], "capacity", "pv-2"),
+        (
+            {"resources": {"requests": {"storage": "3Gi"}}},
+            [volume(accessModes=[], storageClassName="x"), volume("pv-2")],
+            "capacity",
+            "pv-2",
+        ),
         ({}, [], "unknown", "no PersistentVolume"),
         ({"storageClassName": "standard"}, [], "unknown", "has not provisioned it yet"),
     ],

@@ -133,7 +133,9 @@ async def test_two_containers_that_want_one_port_are_named(tmp_path: Path) -> No
         containers=[container("app"), container("proxy")],
         statuses=[waiting("app", "CrashLoopBackOff", restarts=4, last=ended(1)), running("proxy")],
     )
-    answer = await status(tmp_path, sick, logs={f"shop/{NAME}/app/previous": "listen tcp :8080: bind: address already in use"})
+    answer = await status(
+        tmp_path, sick, logs={f"shop/{NAME}/app/previous": "listen tcp :8080: bind: address already in use"}
+    )
     assert codes(answer)["k8s.pod.crash_loop"] == "port_conflict"
     assert "container proxy declares port 8080 too" in detail(answer, "k8s.pod.crash_loop")
 
@@ -172,7 +174,9 @@ async def test_an_unknown_pod_is_answered_with_close_names(tmp_path: Path) -> No
     assert NAME in answer["error"]["hint"]
 
 
-@pytest.mark.parametrize("arguments", [{"namespace": "shop", "pod_name": NAME, "timeRange": "1h"}, {"namespace": "a;b", "pod_name": NAME}])
+@pytest.mark.parametrize(
+    "arguments", [{"namespace": "shop", "pod_name": NAME, "timeRange": "1h"}, {"namespace": "a;b", "pod_name": NAME}]
+)
 async def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments: Json) -> None:
     async with session(FakeCluster([pod()]), tmp_path) as client:
         result = await client.call_tool("get_pod_status", arguments)
@@ -190,7 +194,9 @@ async def test_a_volume_that_waits_for_a_configmap_says_which(tmp_path: Path) ->
     said = 'MountVolume.SetUp failed for volume "settings" : configmap "checkout-files" not found'
     answer = await status(tmp_path, sick, event("FailedMount", said, about=sick))
     assert codes(answer)["k8s.pod.volume_mount"] == "configmap_missing"
-    assert "volume settings cannot be mounted: ConfigMap checkout-files does not exist" in detail(answer, "k8s.pod.volume_mount")
+    assert "volume settings cannot be mounted: ConfigMap checkout-files does not exist" in detail(
+        answer, "k8s.pod.volume_mount"
+    )
 
 
 async def test_events_of_an_earlier_pod_of_the_same_name_are_not_its_own(tmp_path: Path) -> None:
@@ -202,7 +208,11 @@ async def test_events_of_an_earlier_pod_of_the_same_name_are_not_its_own(tmp_pat
 @pytest.mark.parametrize(
     ("more", "code", "reason"),
     [
-        ({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}, "k8s.pod.evicted", "memory"),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."},
+            "k8s.pod.evicted",
+            "memory",
+        ),
         ({"phase": "Failed", "reason": "DeadlineExceeded"}, "k8s.pod.deadline_exceeded", ""),
     ],
 )
