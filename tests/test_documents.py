@@ -54,3 +54,18 @@ def test_help_names_every_command() -> None:
     ).stdout
     for command in ("demo", "run", "investigate", "parse", "route", "doctor", "playbooks", "sandbox"):
         assert f" {command} " in shown
+
+
+def test_the_playbook_in_the_docs_lints_and_passes_its_own_tests(tmp_path: Path) -> None:
+    text = (ROOT / "docs/playbooks.md").read_text()
+    example = next(b for b in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "id: queue-consumer-stalled" in b)
+    folder = tmp_path / "playbooks"
+    folder.mkdir()
+    (folder / "queue.yaml").write_text(example)
+    rca = Path(sys.executable).with_name("rca")
+    for command in ("lint", "test"):
+        ran = subprocess.run(
+            [rca, "playbooks", command, folder], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert "queue-consumer-stalled" in ran.stdout or "0 errors, 0 warnings" in ran.stdout

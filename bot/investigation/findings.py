@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.investigation.model import Action, Finding
+from bot.investigation.steps import NEEDS
 from bot.patterns import Patterns
 from bot.playbooks.context import StepResult
 from bot.playbooks.errors import ExpressionError
@@ -99,7 +100,7 @@ class Rules:
             result = self.results.get(step.id)
             if result is None or (rule.steps and step.id not in rule.steps):
                 continue
-            failed = result.status == "error" or (result.status == "skipped" and result.error.startswith("needs"))
+            failed = result.status == "error" or (result.status == "skipped" and result.error.startswith(NEEDS))
             if not failed:
                 continue
             emits = self.may_emit(step.tool)

@@ -23,6 +23,8 @@ from bot.tools.evidence import Evidence
 from mcp_servers.common.envelope import ErrorInfo
 
 NOTE_CHARS = 140
+NEEDS = "needs"  # begins the reason of a step that is skipped because another one failed: its findings are unknown, not false
+NOT_NEEDED = "not needed here"
 
 
 class ToolCaller(Protocol):
@@ -128,15 +130,17 @@ class StepRun:
         """Why the step must not run, or None."""
         for needed in self.plan.needs_data_of(step.id):
             result = self.results[needed]
+            if result.status == "skipped" and not result.error.startswith(NEEDS):
+                return NOT_NEEDED
             if result.status != "ok":
                 title = next(s.title for s in self.playbook.steps if s.id == needed)
-                return f"needs “{title}”, which {'failed' if result.status == 'error' else 'did not run'}"
+                return f"{NEEDS} “{title}”, which {'failed' if result.status == 'error' else 'did not run'}"
         if step.when:
             try:
                 if not Condition(step.when).holds(self.context()):
-                    return "not needed here"
+                    return NOT_NEEDED
             except MissingValue as missing:
-                return f"not needed here ({missing.field} is not known)" if missing.field else "not needed here"
+                return f"{NOT_NEEDED} ({missing.field} is not known)" if missing.field else NOT_NEEDED
             except ExpressionError as error:
                 return f"its condition cannot be evaluated: {error}"
         return None
@@ -187,6 +191,8 @@ class StepRun:
 
     def _settle(self, step: Step, found: list[Evidence]) -> StepResult:
         self.evidence[step.id] = tuple(found)
+        if step.for_each and not found:
+            return StepResult(id=step.id, status="skipped", error="nothing to look at", each=True)
         good = [e for e in found if e.ok]
         each = bool(step.for_each)
         items = self.items.get(step.id, ())

@@ -114,10 +114,13 @@ def verdict_card(report: Report) -> Message:
 
 def _facts(report: Report) -> list[rich.Leaf]:
     leaves = rich.text(wording.CERTAINTY[report.verdict])
-    since = report.since or (report.alert.starts_at if report.verdict == "inconclusive" else None)
-    if since:
-        word = "since" if report.since else "firing since"
-        leaves += [*rich.text(f" · {word} "), *rich.moment(since, report.started_at)]
+    if report.since:
+        word, since = "since", rich.moment(report.since, report.started_at)
+    elif report.alert.starts_at:
+        word, since = "firing since", rich.moment(report.alert.starts_at, report.started_at)
+    else:
+        word, since = "seen at", rich.moment(report.started_at, report.started_at)
+    leaves += [*rich.text(f" · {word} "), *since]
     if report.affected:
         leaves += [*rich.text(" · "), *rich.inline(report.affected, 200)]
     return leaves

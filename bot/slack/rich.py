@@ -41,7 +41,10 @@ def inline(value: str, limit: int = 300, *, bold: bool = False) -> list[Leaf]:
 
 
 def moment(stamp: str | datetime | None, now: datetime) -> list[Leaf]:
-    """A time, shown in the reader's own zone: the clock for today, with the day for other days. Not a time: the text as it is."""
+    """A time in the reader's own zone and in UTC, which the evidence speaks: the clock for today, with the day for other days.
+
+    What is not a time is shown as it is.
+    """
     if not stamp:
         return []
     try:
@@ -50,9 +53,10 @@ def moment(stamp: str | datetime | None, now: datetime) -> list[Leaf]:
         return text(tidy(str(stamp), 40))
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     same_day = abs((now - at).total_seconds()) < 12 * 3600
-    fallback = f"{at:%H:%M} UTC" if same_day else f"{at:%Y-%m-%d %H:%M} UTC"
+    utc = f"{at:%H:%M} UTC" if same_day else f"{at:%Y-%m-%d %H:%M} UTC"
     pattern = "{time}" if same_day else "{date_short} {time}"
-    return [{"type": "date", "timestamp": int(at.timestamp()), "format": pattern, "fallback": fallback}]
+    local = {"type": "date", "timestamp": int(at.timestamp()), "format": pattern, "fallback": f"{at:%H:%M}"}
+    return [local, *text(f" ({utc})")]
 
 
 def link(url: str, title: str, hosts: Sequence[str]) -> list[Leaf]:

@@ -28,6 +28,7 @@ MAX_SIGNALS = 12
 MAX_NOTES = 5
 HARD_LIMIT = 24_000  # bytes; beyond it a call fails rather than floods its reader
 _ROOM_FOR_NOTES = 700
+_PATIENCE = 0.8  # share of the deadline that may go into waiting for a place; what is left must suffice for an answer
 _CACHED = 256  # answers kept
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 
@@ -102,18 +103,30 @@ class Door:
     async def _run(self, name: str, inner: Call, arguments: dict[str, Any]) -> CallToolResult:
         began = time.monotonic()
         deadline = self.settings.tool_timeout_s
-        placed = False
         try:
             async with asyncio.timeout(deadline):
-                async with self._places:
-                    placed = True
-                    result = await inner(**arguments)
+                if not await self._place(deadline * _PATIENCE):
+                    result = fail(_crowded(name, deadline * _PATIENCE))
+                else:
+                    try:
+                        result = await inner(**arguments)
+                    finally:
+                        self._places.release()
         except TimeoutError:
-            result = fail(_late(name, deadline, placed))
+            result = fail(_late(name, deadline))
         took = time.monotonic() - began
         finished = self._finish(name, result, took)
         self._audit(name, arguments, finished, took)
         return finished
+
+    async def _place(self, patience: float) -> bool:
+        """Wait for a place; false when none came free in time."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._places.acquire()
+        except TimeoutError:
+            return False
+        return True
 
     def _finish(self, name: str, result: CallToolResult, took: float) -> CallToolResult:
         payload = result.structured_content
@@ -160,15 +173,17 @@ class Door:
         log.info("tool_call %s", compact(line))
 
 
-def _late(name: str, deadline: float, placed: bool) -> ErrorInfo:
-    if not placed:
-        return ErrorInfo(
-            code="RATE_LIMITED",
-            message=f"{name} waited {deadline:g} s for its turn: too many calls at once",
-            retryable=True,
-            retry_after_s=5,
-            hint="RCA_MAX_CONCURRENCY raises the number of calls that run together",
-        )
+def _crowded(name: str, waited: float) -> ErrorInfo:
+    return ErrorInfo(
+        code="RATE_LIMITED",
+        message=f"{name} waited {waited:g} s for its turn: too many calls at once",
+        retryable=True,
+        retry_after_s=5,
+        hint="RCA_MAX_CONCURRENCY raises the number of calls that run together",
+    )
+
+
+def _late(name: str, deadline: float) -> ErrorInfo:
     return ErrorInfo(
         code="TIMEOUT",
         message=f"{name} took longer than {deadline:g} s",

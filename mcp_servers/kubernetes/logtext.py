@@ -123,11 +123,13 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 _WHERE = re2.compile(_ADDRESS)
 _HOSTNAME = re2.compile(
-    r"(?:lookup|host(?:name)?|UnknownHostException:|getaddrinfo(?:\s+(?:ENOTFOUND|EAI_AGAIN))?|ENOTFOUND|EAI_AGAIN|resolve(?: host)?:?)\s+[\"']?"
+    r"(?:lookup|host(?:name)?|UnknownHostException:|getaddrinfo(?:\s+(?:ENOTFOUND|EAI_AGAIN))?|ENOTFOUND|EAI_AGAIN"
+    r"|resolve(?: host)?:?)\s+[\"']?"
     r"(?P<where>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?)"
 )
 _PATH = re2.compile(r"(?:^|[\s'\":=(\[])(?P<where>/[\w.@+-]+(?:/[\w.@+-]+)*)")
-_THINGS = {
+_EXCEPTION = re2.compile(r"\b(?P<where>[A-Za-z_][\w.$]{0,100}(?:Exception|Error))\b")
+_THINGS: dict[str, tuple[Any, ...]] = {
     "log.config_missing": (
         re2.compile(r"\b(?P<where>[A-Z][A-Z0-9]*_[A-Z0-9_]{1,60})\b"),
         re2.compile(r"placeholder '(?P<where>[\w.-]{1,80})'"),
@@ -139,8 +141,8 @@ _THINGS = {
         re2.compile(r"(?i)\bport:? (?P<where>\d{2,5})\b"),
         re2.compile(r":(?P<where>\d{2,5})\b(?:[^:]|$)"),
     ),
-    "log.app_exception": (re2.compile(r"\b(?P<where>[A-Za-z_][\w.$]{0,100}(?:Exception|Error))\b"),),
-    "log.oom_text": (re2.compile(r"\b(?P<where>[A-Za-z_][\w.$]{0,100}(?:Exception|Error))\b"),),
+    "log.app_exception": (_EXCEPTION,),
+    "log.oom_text": (_EXCEPTION,),
 }
 _BENIGN = _any(r"\b0 errors?\b", r"\bno errors?\b", r"errors?[=:] ?0\b", "without errors?")
 

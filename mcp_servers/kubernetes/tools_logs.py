@@ -246,7 +246,10 @@ def _row(pattern: Pattern) -> PatternOut:
 
 
 def _signals(pod: Json, container: Container, wanted: list[Line], everything: list[Line], ask: _Ask) -> list[Signal]:
-    """What the lines tell: one signal for each kind, with the things it names most. Their words stay in the patterns, which are marked untrusted."""
+    """What the lines tell: one signal for each kind, with the things it names most.
+
+    The lines' own words stay in the patterns, which are marked untrusted.
+    """
     subject, owner = o.ref("Pod", o.namespace(pod), o.name(pod)), o.workload(pod)
     told: dict[tuple[str, str], list[tuple[Told, Line]]] = {}
     for line in wanted:

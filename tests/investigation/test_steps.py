@@ -137,6 +137,16 @@ async def test_for_each_calls_once_an_item_up_to_its_limit() -> None:
     assert [e.id for e in run.evidence["b"]] == ["E2.1", "E2.2"]
 
 
+async def test_nothing_to_look_at_is_said_and_what_builds_on_it_is_not_needed() -> None:
+    playbook = book({"id": "a"}, {"id": "b", "for_each": "steps.a.pods"}, {"id": "c", "for_each": "steps.b.items"})
+    run, _ = running(playbook, Tools({"t.a": {"pods": []}}))
+    results = await run.run()
+    assert [(r.status, r.error) for r in results.values()][1:] == [
+        ("skipped", "nothing to look at"),
+        ("skipped", "not needed here"),
+    ]
+
+
 async def test_only_retryable_failures_are_retried() -> None:
     busy = ErrorInfo(code="RATE_LIMITED", message="busy", retryable=True)
     wrong = ErrorInfo(code="VALIDATION", message="wrong")

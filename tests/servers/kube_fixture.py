@@ -16,8 +16,11 @@ from typing import Any
 from aiohttp import web
 from mcp import Client
 
+from mcp_servers.common.server import build
+from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import KINDS
 from mcp_servers.kubernetes.server import create_server
+from mcp_servers.kubernetes.settings import load
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 22, 7, 0, 0, tzinfo=UTC)
@@ -175,10 +178,20 @@ async def serving(cluster: FakeCluster) -> AsyncIterator[FakeCluster]:
 
 
 @asynccontextmanager
-async def session(cluster: FakeCluster, folder: Path, **environ: str) -> AsyncIterator[Client]:
-    """A real MCP session with the real server, which reads ``cluster`` over HTTP."""
+async def session(cluster: FakeCluster, folder: Path, *modules: Any, **environ: str) -> AsyncIterator[Client]:
+    """A real MCP session with the real server, which reads ``cluster`` over HTTP.
+
+    With ``modules`` only their tools are offered, behind the same door: building all of them takes most of a small test's time.
+    """
     async with serving(cluster):
-        server = create_server({"KUBECONFIG": cluster.kubeconfig(folder), **environ}, clock=lambda: NOW)
+        variables = {"KUBECONFIG": cluster.kubeconfig(folder), **environ}
+        if modules:
+            settings = load(variables)
+            context = Context(settings, lambda: NOW)
+            found = [tool for module in modules for tool in module.tools(context)]
+            server = build("rca-kubernetes", "", found, settings.common, context.lifespan)
+        else:
+            server = create_server(variables, clock=lambda: NOW)
         async with Client(server) as client:
             yield client
 

@@ -255,7 +255,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.dictionaries(st.text(max_size=10), TREES, max_size=8), st.integers(200, 3000))
 def test_shrinking_always_fits_is_settled_and_leaves_its_input(tree: dict[str, Any], limit: int) -> None:
     before = json.dumps(tree)

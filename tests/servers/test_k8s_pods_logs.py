@@ -25,13 +25,15 @@ from kube_fixture import (
     waiting,
 )
 
+from mcp_servers.kubernetes import tools_events, tools_logs, tools_unhealthy
+
 NAME = "checkout-7d9f8c6b5-x8k2p"
 KEY = f"shop/{NAME}/app"
 
 
 async def logs(tmp_path: Path, text: dict[str, str], sick: Json | None = None, **arguments: Any) -> Json:
     fake = FakeCluster([sick or pod(), node(), replica_set()], logs=text)
-    async with session(fake, tmp_path) as client:
+    async with session(fake, tmp_path, tools_logs) as client:
         answer = await ask(client, "get_pod_logs", namespace="shop", pod_name=NAME, **arguments)
     assert fake.writes() == []
     return answer
@@ -54,7 +56,8 @@ async def test_lines_that_say_the_same_become_one_with_count_and_times_errors_fi
 
 
 async def test_stack_frames_belong_to_their_line(tmp_path: Path) -> None:
-    text = 'ERROR boom\njava.lang.IllegalStateException: x\n\tat com.shop.A.run(A.java:17)\n\tat com.shop.B.run(B.java:3)\n  File "x.py", line 3'
+    frames = ["\tat com.shop.A.run(A.java:17)", "\tat com.shop.B.run(B.java:3)", '  File "x.py", line 3']
+    text = "\n".join(["ERROR boom", "java.lang.IllegalStateException: x", *frames])
     answer = await logs(tmp_path, {KEY: text})
     assert answer["lines_read"] == 2
     assert codes(answer) == {"log.app_exception": ""}
@@ -121,7 +124,7 @@ async def test_a_flood_of_lines_stays_within_its_size(tmp_path: Path) -> None:
 
 
 async def events(tmp_path: Path, *objects: Json, **arguments: Any) -> Json:
-    async with session(FakeCluster(list(objects)), tmp_path) as client:
+    async with session(FakeCluster(list(objects)), tmp_path, tools_events) as client:
         return await ask(client, "get_events", **arguments)
 
 
@@ -186,7 +189,7 @@ async def test_no_warning_says_what_there_is_instead(tmp_path: Path) -> None:
 
 
 async def unhealthy(tmp_path: Path, fake: FakeCluster, **arguments: Any) -> Json:
-    async with session(fake, tmp_path) as client:
+    async with session(fake, tmp_path, tools_unhealthy) as client:
         answer = await ask(client, "find_unhealthy", **arguments)
     assert fake.writes() == []
     return answer

@@ -360,7 +360,26 @@ def test_no_line_breaks_the_reader_and_what_it_names_is_one_word(line: str) -> N
     assert told is None or " " not in told.where
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda c: st.lists(c, max_size=3) | st.dictionaries(st.sampled_from(["spec", "status", "metadata", "containers", "containerStatuses", "state", "waiting", "conditions", "ownerReferences", "name", "kind"]), c, max_size=5), max_leaves=20))  # fmt: skip
+KEYS = [
+    "spec",
+    "status",
+    "containers",
+    "containerStatuses",
+    "state",
+    "waiting",
+    "conditions",
+    "ownerReferences",
+    "name",
+    "kind",
+]
+SHAPES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(SHAPES)
 def test_no_shape_of_an_object_breaks_the_extractors(shape: Any) -> None:
     thing = {"metadata": shape, "spec": shape, "status": shape}
     o.pod_status(thing)

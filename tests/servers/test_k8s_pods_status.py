@@ -23,13 +23,15 @@ from kube_fixture import (
     waiting,
 )
 
+from mcp_servers.kubernetes import tools_pods
+
 NAME = "checkout-7d9f8c6b5-x8k2p"
 
 
 async def status(tmp_path: Path, *objects: Json, logs: dict[str, str] | None = None, **arguments: Any) -> Json:
     """The answer about `NAME` in a cluster of these objects; asserts on the way that nothing was written."""
     fake = FakeCluster([*objects, node(), replica_set()], logs=logs or {})
-    async with session(fake, tmp_path) as client:
+    async with session(fake, tmp_path, tools_pods) as client:
         answer = await ask(client, "get_pod_status", namespace="shop", pod_name=NAME, **arguments)
     assert fake.writes() == []
     assert not any("secrets" in path for _, path in fake.requests)
@@ -120,7 +122,7 @@ async def test_a_crash_is_told_by_its_exit_and_its_last_lines(
 async def test_without_the_log_an_exit_of_the_applications_own_stays_unknown(tmp_path: Path) -> None:
     sick = pod(statuses=[waiting("app", "CrashLoopBackOff", restarts=14, last=ended(1))])
     fake = FakeCluster([sick, node(), replica_set()], faults={"/log": (403, "no")})
-    async with session(fake, tmp_path) as client:
+    async with session(fake, tmp_path, tools_pods) as client:
         answer = await ask(client, "get_pod_status", namespace="shop", pod_name=NAME)
     assert codes(answer) == {"k8s.pod.crash_loop": "unknown"}
     assert answer["partial"] == [
@@ -151,7 +153,7 @@ async def test_what_a_log_says_never_becomes_a_sentence_of_ours(tmp_path: Path) 
 
 async def test_a_pod_that_is_gone_gives_way_to_its_successor(tmp_path: Path) -> None:
     fake = FakeCluster([pod("checkout-7d9f8c6b5-zzzzz"), node(), replica_set()])
-    async with session(fake, tmp_path) as client:
+    async with session(fake, tmp_path, tools_pods) as client:
         answer = await ask(client, "get_pod_status", namespace="shop", pod_name=NAME)
     assert answer["pod"]["name"] == "checkout-7d9f8c6b5-zzzzz"
     assert f"pod {NAME} is gone" in answer["notes"][0]
@@ -160,7 +162,7 @@ async def test_a_pod_that_is_gone_gives_way_to_its_successor(tmp_path: Path) -> 
 async def test_a_prefix_finds_the_pod_in_most_trouble(tmp_path: Path) -> None:
     sick = pod("checkout-7d9f8c6b5-bbbbb", statuses=[waiting("app", "CrashLoopBackOff", restarts=9, last=ended(1))])
     fake = FakeCluster([pod("checkout-7d9f8c6b5-ccccc"), sick, node(), replica_set()])
-    async with session(fake, tmp_path) as client:
+    async with session(fake, tmp_path, tools_pods) as client:
         answer = await ask(client, "get_pod_status", namespace="shop", pod_name="checkout")
     assert answer["pod"]["name"] == "checkout-7d9f8c6b5-bbbbb"
     assert answer["other_pods"] == ["checkout-7d9f8c6b5-ccccc"]
@@ -168,7 +170,7 @@ async def test_a_prefix_finds_the_pod_in_most_trouble(tmp_path: Path) -> None:
 
 async def test_an_unknown_pod_is_answered_with_close_names(tmp_path: Path) -> None:
     fake = FakeCluster([pod()])
-    async with session(fake, tmp_path) as client:
+    async with session(fake, tmp_path, tools_pods) as client:
         answer = await ask(client, "get_pod_status", namespace="shop", pod_name="chekout-7d9f")
     assert answer["error"]["code"] == "NOT_FOUND"
     assert NAME in answer["error"]["hint"]
@@ -178,7 +180,7 @@ async def test_an_unknown_pod_is_answered_with_close_names(tmp_path: Path) -> No
     "arguments", [{"namespace": "shop", "pod_name": NAME, "timeRange": "1h"}, {"namespace": "a;b", "pod_name": NAME}]
 )
 async def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments: Json) -> None:
-    async with session(FakeCluster([pod()]), tmp_path) as client:
+    async with session(FakeCluster([pod()]), tmp_path, tools_pods) as client:
         result = await client.call_tool("get_pod_status", arguments)
     assert result.is_error
 
@@ -238,7 +240,7 @@ async def test_null_event_times_and_integer_quantities_do_no_harm(tmp_path: Path
 
 async def test_answers_are_cached_for_a_moment_and_say_so(tmp_path: Path) -> None:
     fake = FakeCluster([pod(), node(), replica_set()])
-    async with session(fake, tmp_path) as client:
+    async with session(fake, tmp_path, tools_pods) as client:
         first = await ask(client, "get_pod_status", namespace="shop", pod_name=NAME)
         before = len(fake.requests)
         second = await ask(client, "get_pod_status", namespace="shop", pod_name=NAME)
