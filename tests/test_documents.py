@@ -26,6 +26,7 @@ def test_the_configuration_in_the_docs_is_valid(tmp_path: Path) -> None:
     blocks = [b for d in DOCUMENTS for b in re.findall(r"```yaml\n(.*?)```", d.read_text(), re.DOTALL)]
     configurations = [b for b in blocks if set(yaml.safe_load(b)) & {"slack", "servers", "limits", "store_url"}]
     assert configurations
+    (tmp_path / "playbooks").mkdir()
     for block in configurations:
         file = tmp_path / "rca.yaml"
         file.write_text(block)
