@@ -108,6 +108,8 @@ async def test_a_call_that_finds_no_place_in_time_is_told_to_come_back() -> None
     tool = Counting(30)
     async with Client(server_of(tool.fn, RCA_TOOL_TIMEOUT_S="1", RCA_MAX_CONCURRENCY="1")) as client:
         first = asyncio.create_task(look(client, what="a"))
+        while not tool.runs:
+            await asyncio.sleep(0.01)
         second = await look(client, what="b")
         await first
     error = second["error"]
