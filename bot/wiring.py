@@ -3,8 +3,11 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from bot import __version__
+from bot.alerts.model import Alert
 from bot.investigation.investigator import Explain, Investigator
 from bot.playbooks.loader import Library, load_library
 from bot.playbooks.router import Router
@@ -114,10 +117,22 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         hub = await stack.enter_async_context(open_hub(settings, counted))
         analyst = await stack.enter_async_context(open_analyst(settings))
         subject = investigator(settings, hub, Router(library), analyst)
+        METRICS.build.labels(__version__).set(1)
+        for server in settings.servers:
+            METRICS.server_up.labels(server.name).set_function(partial(_up, hub, server.name))
 
         async def answered(question: str, report: Report) -> tuple[str, tuple[str, ...]]:
             found = await answer(question, report, report.evidence, analyst)
             return found.text, found.evidence
+
+        async def investigated(alert: Alert, **more: Any) -> Report:
+            report = await subject.investigate(alert, **more)
+            if report.cost.model:
+                METRICS.model_calls.labels(report.cost.model).inc(report.cost.calls)
+                METRICS.model_tokens.labels(report.cost.model, "input").inc(report.cost.input_tokens)
+                METRICS.model_tokens.labels(report.cost.model, "output").inc(report.cost.output_tokens)
+                METRICS.model_usd.labels(report.cost.model).inc(report.cost.usd or 0.0)
+            return report
 
         store = Store(settings.store_url)
         room = SlackRoom(
@@ -125,7 +140,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         )
         stack.push_async_callback(room.close)
         await room.prepare()
-        runtime = Runtime(store, subject.investigate, room.thread, answer=answered, limits=settings.limits)
+        runtime = Runtime(store, investigated, room.thread, answer=answered, limits=settings.limits)
         stack.push_async_callback(runtime.stop)
         await runtime.start()
         stack.push_async_callback(room.disconnect)
@@ -143,3 +158,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         stack.push_async_callback(health.stop)
         await health.start()
         yield Bot(runtime, room, hub, library, health)
+
+
+def _up(hub: Hub, name: str) -> float:
+    return float(any(h.ok for h in hub.health() if h.name == name))

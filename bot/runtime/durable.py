@@ -60,6 +60,7 @@ class Durable:
             "enable_otlp": False,
             "serializer": DBOSPortableJSONSerializer(),
             "max_executor_threads": 16,
+            "notification_listener_polling_interval_sec": 0.1,  # nobody waits for notifications; this is how long a stop may take
         }
         if is_sqlite(self._url):
             self._engine = make_engine(self._url, immediate=True)

@@ -314,7 +314,7 @@ def _tidy(item: Any, kind: str) -> Json:
         return item
     notes = meta.get("annotations")
     if isinstance(notes, dict):
-        meta["annotations"] = {k: v for k, v in notes.items() if True}
+        meta["annotations"] = {k: v for k, v in notes.items() if not k.endswith(_COPIES)}
     if kind_of(kind).metadata_only:
         return {"kind": kind, "metadata": meta}
     return item

@@ -17,7 +17,7 @@ _ADDRESS = r"(?P<where>(?:\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of line. ``where`` patterns find the address or thing that the line speaks of."""
+    """A kind of line. ``says`` completes "the log tells of ..."."""
 
     code: str
     reason: str
@@ -35,7 +35,7 @@ KINDS: tuple[Kind, ...] = (
         "log.port_in_use",
         "",
         _any("address already in use", "EADDRINUSE", r"port \d{2,5} (?:is|was) already in use", "only one usage of each socket address"),
-        "an address is already in use",
+        "an address already in use",
     ),
     Kind(
         "log.oom_text",
@@ -44,9 +44,9 @@ KINDS: tuple[Kind, ...] = (
             r"java\.lang\.OutOfMemoryError", "out of memory", "cannot allocate memory", "JavaScript heap out of memory",
             r"\bMemoryError\b", "std::bad_alloc", "Killed process", "oom-kill",
         ),
-        "memory is exhausted",
+        "exhausted memory",
     ),
-    Kind("log.disk_full", "", _any("no space left on device", "ENOSPC", "disk quota exceeded", "disk is full"), "a disk is full"),
+    Kind("log.disk_full", "", _any("no space left on device", "ENOSPC", "disk quota exceeded", "disk is full"), "a full disk"),
     Kind(
         "log.auth_failed",
         "",
@@ -55,7 +55,7 @@ KINDS: tuple[Kind, ...] = (
             "invalid (?:password|credentials|username)", "login failed", "WRONGPASS", "NOAUTH", "SASL authentication", "not authorized on",
             "unauthorized: ", "28000", "28P01", r"\b1045\b.{0,40}denied", "bad credentials", "invalid api key",
         ),
-        "credentials are refused",
+        "refused credentials",
     ),
     Kind(
         "log.conn_refused",
@@ -64,28 +64,28 @@ KINDS: tuple[Kind, ...] = (
             "no such host", "UnknownHostException", "getaddrinfo", "name or service not known", "temporary failure in name resolution",
             "ENOTFOUND", "EAI_AGAIN", "could not resolve host", "nodename nor servname", "server misbehaving", "NXDOMAIN",
         ),
-        "a name does not resolve",
+        "a name that does not resolve",
     ),
     Kind(
         "log.conn_refused",
         "refused",
         _any("connection refused", "ECONNREFUSED", "actively refused", "connect failed: 111", r"errno[: ]+111\b"),
-        "a connection is refused",
+        "a refused connection",
     ),
     Kind(
         "log.conn_refused",
         "timeout",
         _any(
             "connect(?:ion)? timed out", "connection timeout", "ETIMEDOUT", "dial tcp.{0,120}i/o timeout", "no route to host",
-            "EHOSTUNREACH", "connect timeout", "Communications link failure",
+            "EHOSTUNREACH", "connect timeout",
         ),
-        "a connection is not answered",
+        "a connection that nobody answers",
     ),
     Kind(
         "log.conn_refused",
         "reset",
         _any("connection reset", "ECONNRESET", "broken pipe", "connection aborted", "unexpected EOF", "server closed the connection"),
-        "a connection is broken off",
+        "a connection that broke off",
     ),
     Kind(
         "log.config_missing",
@@ -96,19 +96,19 @@ KINDS: tuple[Kind, ...] = (
             "could not resolve placeholder", r"KeyError: '[A-Z][A-Z0-9_]{2,}'", "no such file or directory", "FileNotFoundException",
             "FileNotFoundError", "ENOENT",
         ),
-        "a setting or file is missing",
+        "a missing setting or file",
     ),
     Kind(
         "log.permission_denied",
         "",
         _any("permission denied", "EACCES", "EPERM", "operation not permitted", "AccessDeniedException", "read-only file system", "EROFS"),
-        "access to a file is denied",
+        "denied access to a file",
     ),
     Kind(
         "log.timeout_text",
         "",
         _any("deadline exceeded", "timed out", "timeout", "ETIMEDOUT", "SocketTimeoutException"),
-        "something times out",
+        "time-outs",
     ),
     Kind(
         "log.app_exception",

@@ -264,7 +264,7 @@ def _signals(pod: Json, container: Container, wanted: list[Line], everything: li
             signal(
                 code,
                 subject,
-                clean(f"the log of container {container.name} tells that {same[0][0].says}{where}", 240),
+                clean(f"the log of container {container.name} tells of {same[0][0].says}{where}", 240),
                 owner=owner if owner != subject else "",
                 reason=reason,
                 count=len(same),
