@@ -34,13 +34,10 @@ class Metrics:
         self.tool_seconds = Histogram(
             "rca_tool_seconds", "Duration of tool calls", ["server", "tool"], buckets=_SECONDS, registry=r
         )
-        self.slack_calls = Counter("rca_slack_calls", "Calls of Slack's Web API", ["method", "result"], registry=r)
-        self.slack_rate_limited = Counter("rca_slack_rate_limited", "Answers 429 of Slack", ["method"], registry=r)
         self.model_calls = Counter("rca_model_calls", "Calls of the model", ["model"], registry=r)
         self.model_tokens = Counter("rca_model_tokens", "Tokens of the model", ["model", "direction"], registry=r)
         self.model_usd = Counter("rca_model_usd", "Estimated cost of the model in US dollars", ["model"], registry=r)
         self.connections = Gauge("rca_connections", "Open Socket Mode connections", registry=r)
-        self.inbox_depth = Gauge("rca_inbox_depth", "Accepted and not yet begun", registry=r)
         self.running = Gauge("rca_investigations_running", "Investigations running now", registry=r)
         self.server_up = Gauge("rca_server_up", "1 while a tool server is connected", ["server"], registry=r)
         self.build = Gauge("rca_build_info", "1, labelled with the version", ["version"], registry=r)

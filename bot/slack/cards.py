@@ -59,13 +59,13 @@ def _tasks(progress: Progress, statuses: dict[str, str]) -> list[Block]:
         )
     busy = progress.stage not in {"cancelled", "failed", "done"}
     if progress.stage == "analysis" or (busy and not tasks) or (progress.stage == "accepted" and progress.line):
-        doing = progress.line or ("Weighing the findings" if tasks else "Choosing a playbook")
+        doing = progress.line.strip() or ("Weighing the findings" if tasks else "Choosing a playbook")
         waits = progress.stage == "accepted" and progress.line
         tasks.append(
             {
                 "type": "task_card",
                 "task_id": "now",
-                "title": tidy(doing[:1].upper() + doing[1:], 200),
+                "title": tidy(doing[:1].upper() + doing[1:], 200) or "Working",
                 "status": "pending" if waits else "in_progress",
             }
         )
@@ -96,20 +96,26 @@ def verdict_card(report: Report) -> Message:
     ran, due = report.ran
     certainty = wording.CERTAINTY[report.verdict]
     text = quiet(f"{tidy(report.headline, 200)} {certainty}, {ran} of {due} checks ran.", SUMMARY)
-    parts = [rich.section(rich.inline(report.headline, LINE, bold=True), rich.text("\n"), _facts(report))]
+    head = [rich.section(rich.inline(report.headline, LINE, bold=True), rich.text("\n"), _facts(report))]
     if report.verdict == "inconclusive":
-        parts += _listed("Known", (*report.known, *report.why)[:4])
-        parts += _listed("Not checked", report.not_checked[:4])
-        parts += _listed("Ruled out", report.ruled_out[:4])
-        parts += _next(report)
+        groups = [
+            head,
+            _listed("Known", (*report.known, *report.why)[:4]),
+            _listed("Not checked", report.not_checked[:4]),
+            _joined("Ruled out", report.ruled_out[:5]),
+            _next(report),
+        ]
     else:
-        parts += _listed("Why", (report.why or report.explanation or report.known)[:4])
-        parts += _do(report.remediation)
-        parts += _listed("Ruled out", report.ruled_out[:4])
-        parts += _listed("Not checked", report.not_checked[:2])
+        groups = [
+            head,
+            _listed("Why", (report.why or report.explanation or report.known)[:4]),
+            _do(report.remediation),
+            [*_joined("Ruled out", report.ruled_out[:5]), *_listed("Not checked", report.not_checked[:2])],
+        ]
+    groups = [g for g in groups if g]  # a block each, so that Slack sets them apart
     tail = [_footer(report), _verdict_buttons(report), feedback_buttons(report.id)]
-    body = rich.plain(parts).split("\n")
-    return Message(text, [rich.block_of(*parts), *tail], _lines(text, body, tail))
+    body = rich.plain([part for group in groups for part in group]).split("\n")
+    return Message(text, [*(rich.block_of(*g) for g in groups), *tail], _lines(text, body, tail))
 
 
 def _facts(report: Report) -> list[rich.Leaf]:
@@ -128,6 +134,14 @@ def _facts(report: Report) -> list[rich.Leaf]:
 
 def _listed(label: str, lines: tuple[Cited, ...]) -> list[rich.Part]:
     return [_label(label), rich.bullets([_cited(c) for c in lines])] if lines else []
+
+
+def _joined(label: str, lines: tuple[Cited, ...]) -> list[rich.Part]:
+    """Short facts in one line: ``Ruled out  memory [E1] · nodes [E5]``."""
+    leaves = rich.text(f"{label}  ", bold=True)
+    for number, line in enumerate(lines):
+        leaves += [*(rich.text(" · ") if number else []), *_cited(line)]
+    return [rich.section(leaves)] if lines else []
 
 
 def _label(label: str) -> rich.Part:

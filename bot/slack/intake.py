@@ -152,7 +152,7 @@ class Intake:
         if first:
             trouble = (
                 f"{rules.max_per_hour} investigations were started in this channel within an hour, which is its limit "
-                "(max_per_hour). This alert and further ones wait; start one by hand with /rca run."
+                "(max_per_hour). This alert and further ones in this hour are not investigated; start one by hand with /rca run."
             )
             await self._runtime.accept(_work(team, channel, message, (), trouble=trouble))
         log.warning("over_budget", channel=channel, alert=parsed.alerts[0].name)

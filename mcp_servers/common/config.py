@@ -110,7 +110,6 @@ class CommonSettings:
     token: str
     allowed_hosts: tuple[str, ...]
     log_level: str
-    allow_privileged: bool
 
 
 def common(env: Environment) -> CommonSettings:
@@ -141,5 +140,4 @@ def common(env: Environment) -> CommonSettings:
         token=env.secret("RCA_MCP_TOKEN"),
         allowed_hosts=env.items("RCA_MCP_ALLOWED_HOSTS"),
         log_level=env.text("RCA_LOG_LEVEL", "INFO").upper(),
-        allow_privileged=env.flag("RCA_ALLOW_PRIVILEGED", False),
     )

@@ -176,31 +176,33 @@ async def _answer(cluster: Cluster, found: Found, container: Container, ask: _As
 async def _read(cluster: Cluster, pod: Json, container: Container, ask: _Ask, notes: list[str]) -> tuple[str, bool]:
     """(the log, whether it is the crashed run's). An absent instance is an empty log with its reason in ``notes``."""
     since = None if ask.previous else max(1, int((ask.now - ask.window.start).total_seconds()) + 5)
+    text, refusal = await _run(cluster, pod, container, ask.previous, since)
+    if text:
+        return text, ask.previous
+    if ask.previous:
+        notes.append(f"there was no earlier run of container {container.name}" + (f": {refusal}" if refusal else ""))
+        return "", True
+    if container.restarts:
+        before, _ = await _run(cluster, pod, container, True, None)
+        if before:
+            notes.append("the present run has written nothing; this is the run before it")
+            return before, True
+    if refusal or container.state[0] != "running":
+        why = refusal or f"the pod is {o.pod_status(pod)}"
+        notes.append(f"container {container.name} has no log yet: {why}")
+    else:
+        notes.append(f"container {container.name} wrote nothing in this window")
+    return "", False
+
+
+async def _run(cluster: Cluster, pod: Json, container: Container, previous: bool, since: int | None) -> tuple[str, str]:
+    """(the log of one run, ""), or ("", why there is none)."""
     try:
-        text = await _logs(cluster, pod, container, ask.previous, since)
+        return await _logs(cluster, pod, container, previous, since), ""
     except ToolFailure as failure:
         if failure.info.code != "NOT_FOUND":
             raise
-        if ask.previous:
-            notes.append(f"there was no earlier run of container {container.name}: {failure.info.message}")
-            return "", True
-        notes.append(f"container {container.name} has no log yet: {failure.info.message}")
-        text = ""
-    if text or ask.previous:
-        return text, ask.previous
-    if container.restarts:
-        try:
-            text = await _logs(cluster, pod, container, True, None)
-        except ToolFailure as failure:
-            if failure.info.code != "NOT_FOUND":
-                raise
-            text = ""
-        if text:
-            notes.append("the present run has written nothing; this is the run before it")
-            return text, True
-    if not notes:
-        notes.append(f"container {container.name} wrote nothing in this window")
-    return "", False
+        return "", failure.info.message
 
 
 async def _logs(cluster: Cluster, pod: Json, container: Container, previous: bool, since: int | None) -> str:

@@ -31,6 +31,7 @@ from mcp_servers.kubernetes.pod_view import (
     pod_out,
     volume_rows,
 )
+from mcp_servers.kubernetes.quantities import span
 from mcp_servers.kubernetes.references import missing_by_lookup
 
 DESCRIPTION = (
@@ -220,6 +221,8 @@ def _soft_gaps(pod: Json, maps: dict[str, Json] | None) -> list[str]:
 def _healthy(answer: PodStatus) -> str:
     if answer.pod.status == "Completed":
         return "the pod has finished its work"
+    if answer.conditions or answer.pod.status not in ("Running", "Terminating"):
+        return f"the pod is {answer.pod.status} for {span(answer.pod.age_s)}: too young to be judged, ask again in a minute"
     return f"nothing is wrong with this pod now: {answer.pod.ready} containers ready, {answer.pod.restarts} restarts"
 
 

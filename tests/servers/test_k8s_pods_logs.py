@@ -74,6 +74,15 @@ async def test_a_container_that_waits_says_so_instead_of_nothing(tmp_path: Path)
     assert "container app has no log yet" in " ".join(answer["notes"])
 
 
+async def test_a_pod_that_waits_for_a_node_has_no_log_and_says_why(tmp_path: Path) -> None:
+    async with session(
+        FakeCluster([pod(statuses=[], phase="Pending", node="")], logs={KEY: ""}), tmp_path, tools_logs
+    ) as client:
+        answer = await ask(client, "get_pod_logs", namespace="shop", pod_name="checkout")
+    assert answer["notes"][-1] == "container app has no log yet: the pod is Pending"
+    assert answer["summary"].endswith("container app has no log yet: the pod is Pending")
+
+
 async def test_no_earlier_run_is_an_empty_answer_with_its_reason(tmp_path: Path) -> None:
     answer = await logs(tmp_path, {KEY: "x"}, previous=True)
     assert answer["lines_read"] == 0

@@ -47,6 +47,12 @@ async def test_a_healthy_pod_says_that_nothing_is_wrong(tmp_path: Path) -> None:
     assert any("nothing is wrong with this pod" in note for note in answer["notes"])
 
 
+async def test_a_pod_that_was_just_made_is_not_called_healthy(tmp_path: Path) -> None:
+    answer = await status(tmp_path, pod(statuses=[], phase="Pending", node="", age=5, status={"conditions": []}))
+    assert "signals" not in answer
+    assert "the pod is Pending for 5 s: too young to be judged, ask again in a minute" in answer["notes"]
+
+
 async def test_a_missing_configmap_key_is_named(tmp_path: Path) -> None:
     said = "couldn't find key PAYMENT_URL in ConfigMap shop/checkout-settings"
     sick = pod(statuses=[waiting("app", "CreateContainerConfigError", said)], phase="Pending")

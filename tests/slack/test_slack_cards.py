@@ -18,8 +18,9 @@ from sandbox.workspace.blocks.check import check_blocks
 
 
 def lines(message: Message) -> list[str]:
-    """The words of the card's first block, line by line."""
-    return rich.plain(message.blocks[0]["elements"]).split("\n")
+    """The words of the card's rich text, line by line."""
+    parts = [part for block in message.blocks if block["type"] == "rich_text" for part in block["elements"]]
+    return rich.plain(parts).split("\n")
 
 
 def buttons(message: Message) -> list[str]:
@@ -47,9 +48,7 @@ def test_a_confirmed_verdict_reads_cause_certainty_reasons_remedy():
         "• the reference came with the rollout at 03:01 [E2]",
         "Do  add the key, or roll back (low risk)",
         "kubectl -n shop rollout undo deploy/checkout",
-        "Ruled out",
-        "• memory (peak 41 % of limit) [E1]",
-        "• node (healthy) [E5]",
+        "Ruled out  memory (peak 41 % of limit) [E1] · node (healthy) [E5]",
     ]
     headline = card.blocks[0]["elements"][0]["elements"]
     assert headline[0]["style"] == {"bold": True}
@@ -71,9 +70,7 @@ def test_an_inconclusive_verdict_looks_finished():
         "• frontend p99 2.1 s (usual 0.3 s) since 03:07 [E1]",
         "Not checked",
         "• logs: SigNoz did not answer in 10 s",
-        "Ruled out",
-        "• memory (peak 41 % of limit) [E1]",
-        "• node (healthy) [E5]",
+        "Ruled out  memory (peak 41 % of limit) [E1] · node (healthy) [E5]",
         "Next",
         "• look at the database behind cart",
     ]
