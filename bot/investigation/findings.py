@@ -20,6 +20,7 @@ from bot.tools.evidence import Evidence
 from mcp_servers.common.envelope import Signal
 
 WORKLOAD_TEXT = ("log.",)  # signals that were read out of text which workloads write
+WORKLOAD_REASONS = {"k8s.pod.crash_loop": ("port_conflict", "permission_denied")}  # a crash is seen, these reasons are its log's words
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ class Rules:
         codes, reasons = Patterns.compile(rule.on), Patterns.compile(rule.reason) if rule.reason else None
         return [
             Hit(signal, evidence)
-            for step, found in self.evidence.items()
-            if not rule.steps or step in rule.steps
-            for evidence in found
+            for step in self.playbook.steps  # the playbook's order, not that of the answers
+            if not rule.steps or step.id in rule.steps
+            for evidence in self.evidence.get(step.id, ())
             for signal in evidence.signals
             if codes.matches(signal.code) and (reasons is None or reasons.matches(signal.reason))
         ]
@@ -193,4 +194,5 @@ class Rules:
 
 
 def _tainted(hit: Hit) -> bool:
-    return "*" in hit.evidence.tainted or hit.signal.code.startswith(WORKLOAD_TEXT)
+    said = hit.signal.reason in WORKLOAD_REASONS.get(hit.signal.code, ())
+    return said or "*" in hit.evidence.tainted or hit.signal.code.startswith(WORKLOAD_TEXT)

@@ -254,8 +254,8 @@ class StepRun:
 
 
 def clip(text: str, limit: int = NOTE_CHARS) -> str:
-    """One line of at most ``limit`` characters, cut at a word."""
-    line = " ".join(text.split())
+    """One line of at most ``limit`` characters, cut at a word; arrows as people write them."""
+    line = " ".join(text.split()).replace(" -> ", " → ")
     if len(line) <= limit:
         return line
     return line[: limit - 1].rsplit(" ", 1)[0].rstrip(",;:. ") + "…"

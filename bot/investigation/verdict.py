@@ -7,6 +7,8 @@ The rules, in the order in which they count:
 * A TRUE finding may speak against causes (``rules_out``): a contradicted cause loses half of its weight.
 * A change on the same object shortly before the onset speaks for a cause; so does being the object that the alert names.
 * What could not be checked caps the confidence: without a key check nothing is confirmed.
+* Text that a stranger can write explains what was seen, it makes nothing seen: a cause that rests on such text alone is ``likely`` at
+  most. Where everything was looked at and nothing else speaks of trouble on the same object, it stays a suspicion.
 * ``confirmed`` needs decisive evidence that no stranger can write, and no rival of equal weight on another object.
 
 Nothing here looks at wording; nothing here is random; the same findings always give the same verdict.
@@ -22,6 +24,7 @@ CONFIRMED_FROM = 0.85
 LIKELY_FROM = 0.55
 CAP_WITHOUT_KEY_CHECK = 0.7
 CAP_TAINTED = 0.6
+CAP_UNSEEN = 0.5  # below `LIKELY_FROM`: words alone, about an object that was looked at and showed nothing wrong
 CHANGE_BONUS = 0.03
 TARGET_BONUS = 0.04
 AGREEMENT_BONUS = 0.02
@@ -54,7 +57,9 @@ def rank(
         missing_key_checks: titles of key steps that did not succeed.
         rules_out: finding id -> cause codes that it speaks against when true.
     """
-    live = [f for f in findings if f.state == "true" and not f.suppressed_by]
+    found = [f for f in findings if f.state == "true"]
+    seen = {f.object for f in found if _symptom(f)}
+    live = [f for f in found if not f.suppressed_by]
     against = {code for f in live for code in (rules_out or {}).get(f.id, ())}
     changed = {f.object for f in live if f.cause.startswith(CHANGE_PREFIX)}
     groups: dict[tuple[str, str], list[Finding]] = {}
@@ -77,7 +82,7 @@ def rank(
             weight *= CONTRADICTION_FACTOR
         decisive = any(f.decisive and not f.tainted for f in members) and code not in against
         if all(f.tainted for f in members):
-            weight = min(weight, CAP_TAINTED)
+            weight = min(weight, CAP_TAINTED if subject in seen or missing_key_checks else CAP_UNSEEN)
         shown = round(min(weight, cap, 0.99), 2)
         evidence = tuple(dict.fromkeys(e for f in members for e in f.evidence))
         cause = Cause(
@@ -119,6 +124,12 @@ def _judge(weighed: list[tuple[float, bool, Cause]], ranked: tuple[Cause, ...], 
     if top.confidence >= LIKELY_FROM:
         return Ranking("likely", ranked, tuple(caveats))
     return Ranking("inconclusive", ranked, tuple(caveats))
+
+
+def _symptom(finding: Finding) -> bool:
+    """Trouble that was seen rather than read in a workload's own words; a change is not trouble yet."""
+    grave = finding.severity in ("critical", "high", "medium")
+    return grave and not finding.tainted and not finding.cause.startswith(CHANGE_PREFIX)
 
 
 def _listed(titles: Sequence[str]) -> str:

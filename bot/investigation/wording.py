@@ -36,7 +36,7 @@ def certainty(report: Report) -> str:
     """ "Confirmed · since 03:01 · all 3 replicas of the new revision"."""
     parts = [CERTAINTY[report.verdict]]
     if report.since:
-        parts.append(f"since {clock(report.since, now=report.started_at)}")
+        parts.append(f"since {clock(report.since, now=report.started_at)} UTC")
     if report.affected:
         parts.append(report.affected)
     return " · ".join(parts)

@@ -96,5 +96,5 @@ def answer_message(text: str, evidence: tuple[str, ...], hosts: Sequence[str]) -
                 "elements": [{"type": "plain_text", "text": f"Evidence: {', '.join(evidence[:20])}", "emoji": False}],
             }
         )
-    words = rich.plain(parts)
+    words = rich.plain(parts).strip() or "There is nothing to say about that."
     return Message(quiet(words, 280), blocks, Message(quiet(words, 2500)))

@@ -41,7 +41,7 @@ def inline(value: str, limit: int = 300, *, bold: bool = False) -> list[Leaf]:
 
 
 def moment(stamp: str | datetime | None, now: datetime) -> list[Leaf]:
-    """A time in the reader's own zone and in UTC, which the evidence speaks: the clock for today, with the day for other days.
+    """A time in the reader's own zone: the clock for today, with the day for other days. The report speaks UTC and says so.
 
     What is not a time is shown as it is.
     """
@@ -53,10 +53,9 @@ def moment(stamp: str | datetime | None, now: datetime) -> list[Leaf]:
         return text(tidy(str(stamp), 40))
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     same_day = abs((now - at).total_seconds()) < 12 * 3600
-    utc = f"{at:%H:%M} UTC" if same_day else f"{at:%Y-%m-%d %H:%M} UTC"
     pattern = "{time}" if same_day else "{date_short} {time}"
-    local = {"type": "date", "timestamp": int(at.timestamp()), "format": pattern, "fallback": f"{at:%H:%M}"}
-    return [local, *text(f" ({utc})")]
+    fallback = f"{at:%H:%M} UTC" if same_day else f"{at:%Y-%m-%d %H:%M} UTC"
+    return [{"type": "date", "timestamp": int(at.timestamp()), "format": pattern, "fallback": fallback}]
 
 
 def link(url: str, title: str, hosts: Sequence[str]) -> list[Leaf]:

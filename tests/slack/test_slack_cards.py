@@ -42,7 +42,7 @@ def test_a_confirmed_verdict_reads_cause_certainty_reasons_remedy():
     card = cards.verdict_card(stories.report())
     assert lines(card) == [
         "checkout crashes because ConfigMap checkout-settings has no key PAYMENT_URL.",
-        "Confirmed · since 03:01 (03:01 UTC) · all 3 replicas of the new revision, the old one still serves (2 of 3)",
+        "Confirmed · since 03:01 UTC · all 3 replicas of the new revision, the old one still serves (2 of 3)",
         "Why",
         '• container cannot start: "couldn\'t find key PAYMENT_URL" [E3]',
         "• the reference came with the rollout at 03:01 [E2]",
@@ -65,7 +65,7 @@ def test_an_inconclusive_verdict_looks_finished():
     card = cards.verdict_card(stories.inconclusive())
     assert lines(card) == [
         "No cause found yet. 4 of 7 checks ran.",
-        "Inconclusive · firing since 03:12 (03:12 UTC)",
+        "Inconclusive · firing since 03:12 UTC",
         "Known",
         "• frontend p99 2.1 s (usual 0.3 s) since 03:07 [E1]",
         "Not checked",
