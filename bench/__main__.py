@@ -5,10 +5,13 @@ import importlib
 import sys
 import traceback
 
+from bot.observe import logs
+
 ALL = ("engine", "startup", "first_sign", "memory", "install_size")
 
 
 def main() -> int:
+    logs.configure("ERROR")
     names = sys.argv[1:] or list(ALL)
     held = True
     print(f"{'what':62} {'figure':>12} {'limit':>10}")
