@@ -5,6 +5,8 @@ millisecond plus the disk's sync. Postgres gets as many threads as its pool has 
 """
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +19,13 @@ T = TypeVar("T")
 
 POSTGRES_CONNECTIONS = 8
 BUSY_MS = 30_000
+SUBSECONDS_SINCE = (3, 42)
+"""The first SQLite that knows ``unixepoch('subsec')``. The workflow engine asks for it on Python 3.12 and later, whatever SQLite that
+Python was built with; Debian 12's is older and would answer NULL."""
+
+
+def _unixepoch(modifier: str) -> float | None:
+    return time.time() if modifier == "subsec" else None
 
 
 def is_sqlite(url: str) -> bool:
@@ -48,6 +57,8 @@ def make_engine(url: str, *, immediate: bool = False) -> sa.Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        if sqlite3.sqlite_version_info < SUBSECONDS_SINCE:
+            connection.create_function("unixepoch", 1, _unixepoch)
 
     return engine
 

@@ -94,6 +94,13 @@ feedback = sa.Table(
     sa.Column("at", sa.Float, nullable=False),
 )
 
+channel = sa.Table(
+    "rca_channel",
+    metadata,
+    sa.Column("channel", sa.String(64), primary_key=True),
+    sa.Column("read_to", sa.Float, nullable=False),  # its messages up to here were taken, or are none of ours
+)
+
 Migration = Callable[[sa.Connection], None]
 
 
@@ -101,7 +108,11 @@ def _first(connection: sa.Connection) -> None:
     metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+def _channels(connection: sa.Connection) -> None:
+    channel.create(connection, checkfirst=True)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _channels)
 
 
 class SchemaTooNew(Exception):

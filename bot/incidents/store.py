@@ -80,6 +80,11 @@ class Store:
         new = self._insert(schema.seen).values(key=key, at=self._clock()).on_conflict_do_nothing()
         return c.execute(new).rowcount == 1
 
+    async def seen_among(self, keys: list[str]) -> frozenset[str]:
+        """Those of ``keys`` that were admitted or marked before."""
+        query = sa.select(schema.seen.c.key).where(schema.seen.c.key.in_(keys))
+        return await self._db.run(lambda c: frozenset(c.execute(query).scalars()))
+
     async def admit(self, new: NewWork) -> Admission:
         """Writes the investigation down once and decides whether it is part of a running one."""
         return await self._db.run(lambda c: self._admit(c, new))
@@ -315,6 +320,34 @@ class Store:
             return MessageRecord.model_validate(_shaped(row, MessageRecord)) if row else None
 
         return await self._db.run(work)
+
+    # -- channels ---------------------------------------------------------------------------------------------------------------
+
+    async def met(self, channel: str, at: float) -> float:
+        """Up to when (epoch seconds) the channel's history was read; ``at``, which is written down, for one that is new here."""
+
+        def work(c: sa.Connection) -> float:
+            new = self._insert(schema.channel).values(channel=channel, read_to=at)
+            c.execute(new.on_conflict_do_nothing())
+            known = c.execute(sa.select(schema.channel.c.read_to).where(schema.channel.c.channel == channel))
+            return float(known.scalar_one())
+
+        return await self._db.run(work)
+
+    async def read_to(self, channel: str, at: float) -> None:
+        """The channel's history was read up to ``at``; never goes back."""
+
+        def work(c: sa.Connection) -> None:
+            t = schema.channel
+            c.execute(self._insert(t).values(channel=channel, read_to=at).on_conflict_do_nothing())
+            c.execute(t.update().where(t.c.channel == channel, t.c.read_to < at).values(read_to=at))
+
+        await self._db.run(work)
+
+    async def channels(self) -> list[str]:
+        """Every channel that was ever met, by id."""
+        query = sa.select(schema.channel.c.channel).order_by(schema.channel.c.channel)
+        return await self._db.run(lambda c: list(c.execute(query).scalars()))
 
     # -- feedback ---------------------------------------------------------------------------------------------------------------
 

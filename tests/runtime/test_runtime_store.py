@@ -175,3 +175,20 @@ async def test_a_store_of_a_newer_version_is_refused_with_a_mend(tmp_path):
     with pytest.raises(schema.SchemaTooNew, match=r"schema version 99.*newer version of the bot"):
         await store.open()
     await store.close()
+
+
+def test_the_database_tells_subseconds_whatever_sqlite_python_was_built_with(tmp_path):
+    """The workflow engine's tables default to ``unixepoch('subsec')`` on newer Pythons; an older SQLite answers NULL to that."""
+    import sqlalchemy as sa
+
+    from bot.incidents.database import make_engine
+
+    engine = make_engine(f"sqlite:///{tmp_path / 'clock.sqlite'}")
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("create table t (a integer, at integer not null default (unixepoch('subsec') * 1000))")
+        )
+        connection.execute(sa.text("insert into t (a) values (1)"))
+        stamp = connection.execute(sa.text("select at from t")).scalar_one()
+    engine.dispose()
+    assert stamp > 1_700_000_000_000
