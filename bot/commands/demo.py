@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CHANNEL = "#alerts"
 SENDER = "Alertmanager"
+LATENCY_S = 0.4  # of the recorded API server: what a cluster far away takes, and slow enough to watch the card move
+EDIT_INTERVAL_S = 1.0  # the local workspace may be edited more often than Slack
 DONE_S = 60.0  # a demo investigation takes a few seconds; a minute means that something is wrong
 
 
@@ -89,7 +91,7 @@ async def _stage(scenario: str, port: int) -> AsyncIterator[tuple["Workspace", "
         raise DemoError(str(error)) from None
     async with AsyncExitStack() as stack:
         tmp = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rca-demo-")))
-        cluster = RecordedCluster(folder)
+        cluster = RecordedCluster(folder, latency_s=LATENCY_S)
         await cluster.start()
         stack.push_async_callback(cluster.stop)
         kubeconfig = tmp / "kubeconfig"
@@ -109,6 +111,7 @@ async def _stage(scenario: str, port: int) -> AsyncIterator[tuple["Workspace", "
                     "app_token": APP_TOKEN,
                     "api_url": workspace.api_url,
                     "channels": [{"channel": CHANNEL}],
+                    "edit_interval_s": EDIT_INTERVAL_S,
                 },
                 "servers": [{"name": "kubernetes", "module": "kubernetes", "env": {"KUBECONFIG": str(kubeconfig)}}],
                 "store_url": f"sqlite:///{tmp / 'demo.sqlite'}",

@@ -51,9 +51,13 @@ class ApiFailure(Exception):
 
 
 class RecordedCluster:
-    """One recorded cluster on a loopback port. ``await start()`` gives its URL; `stop` ends it. ``requests`` counts what was asked."""
+    """One recorded cluster on a loopback port. ``await start()`` gives its URL; `stop` ends it. ``requests`` counts what was asked.
 
-    def __init__(self, folder: Path | str, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    ``latency_s`` is how long each answer takes: a real API server is not next door.
+    """
+
+    def __init__(self, folder: Path | str, *, host: str = "127.0.0.1", port: int = 0, latency_s: float = 0.0) -> None:
+        self._latency_s = latency_s
         self.recording = Recording(Path(folder))
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
@@ -112,6 +116,8 @@ class RecordedCluster:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path_qs}")
+        if self._latency_s:
+            await asyncio.sleep(self._latency_s)
         review = request.method == "POST" and request.path.endswith("/selfsubjectaccessreviews")
         if request.method != "GET" and not review:
             self.writes.append(f"{request.method} {request.path}")
