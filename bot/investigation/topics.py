@@ -80,7 +80,7 @@ def _parts(text: str) -> set[str]:
 
 def shown(text: str) -> str:
     """Foreign text in one harmless line: no links, mentions or commands, no markup of its own."""
-    safe, _ = harmless(text)
+    safe, _ = harmless(text.replace(" -> ", " → "))
     return re.sub(r"([*_`~\[\]<>])", r"\\\1", safe)
 
 
@@ -91,7 +91,8 @@ def changes(report: Report, question: Question) -> list[Line]:
     found = [c for c in report.changes if _about(c.target, question) and _late_enough(c.at, question)]
     lines = []
     for change in found[:MAX_LINES]:
-        diff = f" ({', '.join(change.diff[:3])})" if change.diff else ""
+        more = [d for d in change.diff[:3] if d not in change.what]
+        diff = f" ({', '.join(more)})" if more else ""
         actor = f" by {change.actor}" if change.actor else ""
         lines.append(
             Line(f"{clock(change.at)} {shown(f'{change.target}: {change.what}{diff}{actor}')}", _ids(change.evidence))
@@ -189,7 +190,11 @@ def of_signals(prefixes: tuple[str, ...], tools: tuple[str, ...]) -> Callable[[R
                     found.append(Line(f"`{_plain(signal.subject)}`: {shown(text)}", (one.id,)))
         if found:
             return list(dict.fromkeys(found))[:MAX_LINES]
-        return [Line(shown(e.summary), (e.id,)) for e in _of_tools(report, tools) if e.summary][:MAX_LINES]
+        told = [Line(shown(e.summary), (e.id,)) for e in _of_tools(report, tools) if e.summary][:MAX_LINES]
+        if told or not prefixes:
+            return told
+        looked = tuple(e.id for e in report.evidence if e.ok)
+        return [Line("No sign of that in what was looked at.", looked[:6])] if looked else []
 
     return lines
 
@@ -238,8 +243,8 @@ class Topic:
     lines: Callable[[Report, Question], list[Line]]
 
     def asked(self, question: Question) -> int:
-        """How many of the question's words ask for this topic."""
-        return sum(word.startswith(self.words) for word in question.words)
+        """How many of the question's words ask for this topic; the name of a thing ("checkout") is no word for a topic ("check")."""
+        return sum(word.startswith(self.words) for word in question.words if word not in question.names)
 
 
 TOPICS: Final = (
