@@ -77,6 +77,10 @@ class SlackSettings(Strict):
     connections: int = 2
     link_hosts: tuple[str, ...] = ()  # hosts that links in our messages may point to
     allow_shared_channels: bool = False
+    catch_up_minutes: Annotated[float, Field(ge=0, le=1440)] = (
+        60.0  # between two looks for missed alerts; 0: never look
+    )
+    catch_up_hours: Annotated[float, Field(gt=0, le=48)] = 2.0  # how far back a look goes
 
 
 class ModelSettings(Strict):
@@ -131,7 +135,19 @@ _VARIABLES: dict[str, Place] = {
 }
 # What an own server in this process gets of our environment: its backend, and what is common to all servers. Nothing else.
 _FOR_SERVERS = ("RCA_INSTANCE", "RCA_REDACT_", "RCA_HASH_KEY", "RCA_TOOL_TIMEOUT_S", "RCA_MAX_", "RCA_CACHE_S")
-_FOR_KUBERNETES = ("KUBECONFIG", "KUBERNETES_SERVICE_", "RCA_K8S_")
+_FOR_MODULE = {
+    "kubernetes": ("KUBECONFIG", "KUBERNETES_SERVICE_", "RCA_K8S_"),
+    "signoz": ("RCA_SIGNOZ_",),
+    "clickhouse": ("RCA_CH_",),
+    "mongodb": ("RCA_MONGO_",),
+}
+# Where no server is configured, these variables say that one is wanted.
+_WANTED_BY = {
+    "kubernetes": ("KUBECONFIG", "RCA_K8S_KUBECONFIG"),
+    "signoz": ("RCA_SIGNOZ_CLICKHOUSE_URL", "RCA_SIGNOZ_URL"),
+    "clickhouse": ("RCA_CH_URL",),
+    "mongodb": ("RCA_MONGO_URI",),
+}
 
 
 class _Environment:
@@ -168,8 +184,9 @@ def _content(name: str, file: str) -> str:
 def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Settings:
     """`Settings` from ``path`` (default: ``$RCA_CONFIG``, else ``./rca.yaml`` where it exists) with the environment on top.
 
-    Without ``servers`` in the file there is one Kubernetes server, if KUBECONFIG is set or the process runs in a cluster. Missing Slack
-    tokens are no error here: not every command needs them. Raises `SettingsError`.
+    Without ``servers`` in the file there is a server for each backend whose variable is set (KUBECONFIG or a pod's own account,
+    RCA_SIGNOZ_CLICKHOUSE_URL, RCA_CH_URL, RCA_MONGO_URI). Missing Slack tokens are no error here: not every command needs them.
+    Raises `SettingsError`.
     """
     env = _Environment(os.environ if environ is None else environ)
     named = path or (Path(chosen) if (chosen := env.get("RCA_CONFIG")) else None)
@@ -243,7 +260,7 @@ def _model(data: dict[str, Any], env: _Environment, document: Document | None, n
 
 
 def _servers(data: dict[str, Any], env: _Environment, document: Document | None) -> None:
-    """Servers as a list or by name; one Kubernetes server where none is named; own servers get the variables that are theirs."""
+    """Servers as a list or by name; where none is named, those whose variables are set; own servers get the variables that are theirs."""
     servers = data.get("servers")
     if isinstance(servers, dict):
         servers = [
@@ -257,13 +274,15 @@ def _servers(data: dict[str, Any], env: _Environment, document: Document | None)
                         document.lines["servers", i, *place[2:]] = line
     if servers is None:
         in_cluster = bool(env.get("KUBERNETES_SERVICE_HOST")) and IN_CLUSTER_TOKEN.is_file()
-        found = env.get("KUBECONFIG") or env.get("RCA_K8S_KUBECONFIG") or in_cluster
-        servers = [{"name": "kubernetes", "module": "kubernetes"}] if found else []
+        found = [name for name, variables in _WANTED_BY.items() if any(env.get(v) for v in variables)]
+        if in_cluster and "kubernetes" not in found:
+            found.insert(0, "kubernetes")
+        servers = [{"name": name, "module": name} for name in found]
     if isinstance(servers, list):
         for server in servers:
             if isinstance(server, dict) and server.get("transport", "inprocess") == "inprocess":
                 server["module"] = server.get("module") or server.get("name") or ""
-                wanted = _FOR_SERVERS + (_FOR_KUBERNETES if server["module"] == "kubernetes" else ())
+                wanted = ("RCA_ALLOW_PRIVILEGED", *_FOR_SERVERS, *_FOR_MODULE.get(server["module"], ()))
                 given = server.get("env") or {}
                 if isinstance(given, dict):
                     inherited = {k: v for k, v in env.all.items() if k.startswith(wanted) and v}

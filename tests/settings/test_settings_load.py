@@ -255,3 +255,12 @@ def test_any_file_loads_or_says_why(tmp_path: Path, text: str) -> None:
     except SettingsError as error:
         said = str(error)
     assert not said or str(file) in said
+
+
+def test_servers_follow_from_the_variables_of_their_backends():
+    found = load(
+        environ={"RCA_CH_URL": "http://ch:8123", "RCA_CH_PASSWORD": "x", "RCA_MONGO_URI": "mongodb://m", "HOME": "/"}
+    )
+    assert [(s.name, s.module) for s in found.servers] == [("clickhouse", "clickhouse"), ("mongodb", "mongodb")]
+    assert set(found.servers[0].env) == {"RCA_CH_URL", "RCA_CH_PASSWORD"}
+    assert set(found.servers[1].env) == {"RCA_MONGO_URI"}
