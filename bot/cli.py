@@ -188,6 +188,19 @@ def sandbox_cluster(
     raise typer.Exit(command.cluster(folder, port))
 
 
+@sandbox_app.command("clickhouse")
+def sandbox_clickhouse(
+    telemetry: Annotated[
+        str, typer.Option(help="A folder with recorded logs, spans and metrics, or the name of a generated hour.")
+    ] = "error_burst",
+    port: int = 0,
+) -> None:
+    """SigNoz's store on the embedded ClickHouse engine, filled with telemetry; prints its URL when it is ready."""
+    from bot.commands import sandbox as command
+
+    raise typer.Exit(command.clickhouse(telemetry, port))
+
+
 @sandbox_app.command("model")
 def sandbox_model(script: str = "good", port: int = 0) -> None:
     """A scripted model behind the OpenAI API."""

@@ -43,6 +43,12 @@ def cluster(folder: Path | None, port: int) -> int:
         return _run(begin)
 
 
+def clickhouse(telemetry: str, port: int) -> int:
+    from sandbox.telemetry.serve import serve
+
+    return serve(telemetry, port)
+
+
 def model(script: str, port: int) -> int:
     from sandbox.model.server import ScriptedModel
 

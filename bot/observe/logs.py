@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import structlog
 
 from mcp_servers.common.redaction import redact, redact_tree
-from mcp_servers.common.untrusted import sanitise
+from mcp_servers.common.untrusted import sanitise, sanitise_tree
 
 MAX_TEXT = 4_000  # characters of one value; a log line is no place for payloads
 MAX_ITEMS = 50
@@ -26,6 +26,12 @@ _QUIET = {
     "mcp": "WARNING",
     "asyncio": "WARNING",
 }
+# At DEBUG these print whole payloads, JSON inside JSON, which no pattern sees through. They set their own levels, so the handler refuses.
+_TALKATIVE = ("slack_bolt", "slack_sdk", "openai")
+
+
+def _no_payloads(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG or not record.name.startswith(_TALKATIVE)
 
 
 def configure(level: str | None = None, *, stream: TextIO | None = None, json_lines: bool | None = None) -> None:
@@ -55,6 +61,7 @@ def configure(level: str | None = None, *, stream: TextIO | None = None, json_li
     else:
         last += [structlog.processors.format_exc_info, clean, structlog.dev.ConsoleRenderer(colors=out.isatty())]
     handler = logging.StreamHandler(out)
+    handler.addFilter(_no_payloads)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -105,7 +112,7 @@ def _value(key: str, value: Any) -> Any:
     if isinstance(value, str):
         return _text(key, value)
     if isinstance(value, dict | list | tuple):
-        kept = redact_tree(value, key)
+        kept = redact_tree(sanitise_tree(value), key)
         text = repr(kept)
         return kept if len(text) <= MAX_TEXT and text.isprintable() and "\\x" not in text else sanitise(text)[:MAX_TEXT]
     return _text(key, str(value))

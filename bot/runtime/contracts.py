@@ -30,6 +30,7 @@ class Work(BaseModel):
     inputs: dict[str, str] = Field(default_factory=dict)  # key=value of `/rca run`
     alerts: tuple[Alert, ...] = ()  # parsed at the door; empty with `trouble` set when parsing failed
     trouble: str = ""
+    note: str = ""  # what the report must say of how it came in, e.g. that it was seen late
     event: dict[str, Any] = Field(default_factory=dict)
     received_at: datetime
 

@@ -108,7 +108,7 @@ class Investigations:
     async def _ended(self, running: Running, others: str, *, timed_out: bool) -> Outcome:
         task = running.task
         if task.done() and not task.cancelled() and task.exception() is None:
-            await self._conclude(running.investigation, task.result(), others)
+            await self._conclude(running, task.result(), others)
             return Outcome(kind="report")
         if running.stopped_by:
             return Outcome(kind="stopped", by=running.stopped_by, progress=running.progress)
@@ -135,8 +135,9 @@ class Investigations:
             "Press Re-run to try again, or raise limits.investigation_s."
         )
 
-    async def _conclude(self, investigation: str, report: Report, others: str) -> None:
-        notes = (*report.notes, others) if others else report.notes
+    async def _conclude(self, running: Running, report: Report, others: str) -> None:
+        investigation = running.investigation
+        notes = tuple(note for note in (running.work.note, *report.notes, others) if note)
         report = report.model_copy(update={"id": investigation, "notes": notes})
         await self.store.conclude(
             investigation,

@@ -21,6 +21,7 @@ from bot.slack.message import Message
 from bot.slack.mrkdwn import mention, quiet
 from bot.slack.posts import Posts
 from mcp_servers.common.redaction import redact
+from mcp_servers.common.untrusted import sanitise
 
 log = structlog.get_logger(__name__)
 
@@ -154,4 +155,4 @@ class Actions:
         view = body["view"]
         investigation = str(json.loads(view["private_metadata"])["investigation"])
         value = view["state"]["values"].get("reason", {}).get("text", {}).get("value") or ""
-        await self._runtime.store.rate(investigation, str(body["user"]["id"]), "down", redact(str(value)))
+        await self._runtime.store.rate(investigation, str(body["user"]["id"]), "down", redact(sanitise(str(value))))

@@ -22,7 +22,9 @@ from bot.slack.errors import AWAY, as_delivery
 from bot.slack.identity import Identity
 from bot.slack.message import Message
 from bot.slack.mrkdwn import code, is_user, mention, quiet, tidy
+from bot.slack.people import People
 from mcp_servers.common.redaction import redact, redact_tree
+from mcp_servers.common.untrusted import sanitise
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,7 @@ USAGE = (
     "*`/rca help`*  this text\n"
     "In the thread of an investigation, mention the bot to ask about its evidence."
 )
+OUTSIDER = "Only full members of the bot's own workspace can start an investigation; guests and partners cannot."
 SUBCOMMANDS = ("run", "status", "help")
 ABOUT = ("namespace", "pod", "container", "workload", "service", "node", "cluster")
 _PAIR = re.compile(r"^([A-Za-z_][A-Za-z0-9_.\-]{0,60})=(.{0,300})$", re.DOTALL)
@@ -62,7 +65,8 @@ def read(text: str, playbooks: Sequence[str]) -> Command:
         .replace("&gt;", ">")
         .replace("&amp;", "&")
     )
-    words = _words(plain[:3000])
+    # What cannot be seen must not hide a secret's shape, and taking the line apart must not either.
+    words = _words(redact(sanitise(plain[:3000])))
     if not words or words[0].lower() in {"help", "-h", "--help", "?"}:
         return Command("help")
     name = words[0].lower()
@@ -129,6 +133,7 @@ class Commands:
         self._channels = channels
         self._me = identity
         self._playbooks = playbooks
+        self._people = People(clients)
 
     async def answer(self, body: dict[str, Any]) -> tuple[str, Command]:
         """The text that answers at once (ephemeral), and the command. For ``run`` the text is "" and `start` comes next."""
@@ -139,6 +144,9 @@ class Commands:
             trouble = f"{quiet(command.trouble)}\n" if command.trouble else ""
             known = ", ".join(code(p) for p in list(self._playbooks())[:30])
             return f"{trouble}{USAGE}" + (f"\nPlaybooks: {known}" if known else ""), command
+        team = self._me.team
+        if not await self._people.member(str(body.get("user_id") or ""), str(body.get("team_id") or team), team):
+            return OUTSIDER, command
         channel = str(body.get("channel_id") or "")
         refusal = self._channels.refusal(await self._channels.facts(channel), named=True)
         return (f"Nothing is investigated in this channel: it is {quiet(refusal)}." if refusal else ""), command

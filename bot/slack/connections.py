@@ -6,8 +6,9 @@ nobody listens. Bolt's own ``start_async`` never returns, not even when it is de
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import structlog
@@ -35,7 +36,7 @@ class Line:
 
 
 class Connections:
-    """Keeps ``count`` sockets open. ``on_change`` is told how many are, for the metrics."""
+    """Keeps ``count`` sockets open. ``on_change`` is told how many are, for the metrics; ``on_reconnect`` that one was opened again."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Connections:
         count: int,
         *,
         on_change: Callable[[int], None] = lambda _: None,
+        on_reconnect: Callable[[], None] = lambda: None,
         watch_s: float = WATCH_S,
         rebuild_after_s: float = REBUILD_AFTER_S,
     ) -> None:
@@ -51,6 +53,7 @@ class Connections:
         self._token = app_token
         self._count = max(1, count)
         self._on_change = on_change
+        self._on_reconnect = on_reconnect
         self._watch_s = watch_s
         self._rebuild_after_s = rebuild_after_s
         self._lines: list[Line] = []
@@ -65,8 +68,9 @@ class Connections:
         self._on_change(await self.heard())
         self._watchdog = asyncio.create_task(self._watch(), name="socket-watchdog")
 
-    async def _connect(self) -> AsyncSocketModeHandler:
+    async def _connect(self, *, again: bool = False) -> AsyncSocketModeHandler:
         handler = AsyncSocketModeHandler(self._app, self._token, ping_interval=PING_S)
+        handler.client.message_listeners.append(self._greeted(again=again))
         try:
             await handler.client.connect()  # type: ignore[no-untyped-call]
         except SlackApiError as error:
@@ -82,6 +86,19 @@ class Connections:
                 f"Socket Mode could not be opened ({type(error).__name__}): check the network"
             ) from error
         return handler
+
+    def _greeted(self, *, again: bool) -> Callable[..., Awaitable[None]]:
+        """Hears Slack's hello on each new socket, because the client reconnects by itself and tells nobody. The first is no news."""
+        news = again
+
+        async def listen(_client: Any, message: dict[str, Any], _raw: str | None = None) -> None:
+            nonlocal news
+            if message.get("type") == "hello":
+                if news:
+                    self._on_reconnect()
+                news = True
+
+        return listen
 
     async def heard(self) -> int:
         """How many connections are alive right now."""
@@ -115,7 +132,7 @@ class Connections:
         log.warning("socket_rebuilt", deaf_for_s=round(now - line.deaf_since))
         await _close(line.handler)
         try:
-            line.handler = await self._connect()
+            line.handler = await self._connect(again=True)
             line.deaf_since = 0.0
         except CannotConnect as error:
             log.warning("socket_not_rebuilt", error=str(error))

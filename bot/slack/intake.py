@@ -8,6 +8,7 @@ import json
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,12 +27,21 @@ from bot.slack.channels import Channels
 from bot.slack.identity import Identity
 from bot.slack.mentions import Mentions
 from mcp_servers.common.redaction import redact_tree
+from mcp_servers.common.untrusted import sanitise_tree
 
 log = structlog.get_logger(__name__)
 
 MAX_EVENT = 64_000
 KEEP = ("text", "attachments", "blocks", "username", "bot_id", "app_id", "ts")
 HOUR_S = 3600.0
+LAST_MOMENT = 1e11  # no message is from the year 5138
+
+
+@dataclass(frozen=True)
+class Found:
+    """Says that a message was read from the channel's history, not heard as an event; ``note`` when that was late."""
+
+    note: str = ""
 
 
 class Intake:
@@ -54,6 +64,7 @@ class Intake:
         self._metrics = metrics
         self._clock = clock
         self._started: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._met: set[str] = set()
 
     async def middleware(self, body: dict[str, Any], next: Callable[[], Awaitable[BoltResponse]]) -> BoltResponse:
         """Bolt calls this for everything that comes in; only events are ours."""
@@ -63,10 +74,12 @@ class Intake:
                 await self.message(body, event)
             elif event.get("type") == "app_mention":
                 await self._mentions.receive(body, event)
+            elif event.get("type") == "member_joined_channel" and event.get("user") == self._me.user:
+                await self._joined(event)
         return await next()
 
-    async def message(self, body: Mapping[str, Any], event: Mapping[str, Any]) -> str:
-        """What became of it: started, resolved, idle, ignored, unparsed, repeated or over_budget."""
+    async def message(self, body: Mapping[str, Any], event: Mapping[str, Any], found: Found | None = None) -> str:
+        """What became of it: started (late, when it was found too late), resolved, idle, ignored, unparsed, repeated or over_budget."""
         reason = guards.closed(
             event, bot_id=self._me.bot_id, bot_user=self._me.user, app_id=str(body.get("api_app_id") or "")
         )
@@ -82,10 +95,16 @@ class Intake:
             log.info("message_ignored", channel=channel, reason=rules)
             return "ignored"
         if not guards.sender_allowed(message, rules):
-            log.info("message_ignored", channel=channel, reason="the sender is not on the channel's list")
+            line = log.info if found is None else log.debug  # a history is read more than once
+            line("message_ignored", channel=channel, reason="the sender is not on the channel's list")
             return "ignored"
+        if found is None:
+            await self._meet(channel, event)
         parsed = parse(event, own_bot_ids={self._me.bot_id}, own_app_id=str(body.get("api_app_id") or ""))
-        outcome = await self._take(body, message, channel, parsed, rules, edited=edited)
+        note = found.note if found is not None else ""
+        outcome = await self._take(body, message, channel, parsed, rules, edited=edited, note=note)
+        if found is not None and outcome in {"ignored", "idle", "repeated"}:
+            return outcome  # it was counted when its event came
         self._metrics.alerts_received.labels(outcome=outcome).inc()
         log.info(
             "message_taken",
@@ -106,6 +125,7 @@ class Intake:
         rules: ChannelSettings,
         *,
         edited: bool,
+        note: str,
     ) -> str:
         team = str(body.get("team_id") or self._me.team)
         over = bool(parsed.alerts) and all(a.status == "resolved" for a in parsed.alerts)
@@ -129,10 +149,27 @@ class Intake:
         others = tuple(a for a in parsed.alerts if a not in worth)
         started = self._started[channel]
         started.append(self._clock())  # taken before the wait: events come in side by side
-        outcome = await self._accept(_work(team, channel, message, (*worth, *others)), "started")
+        outcome = await self._accept(
+            _work(team, channel, message, (*worth, *others), note=note), "late" if note else "started"
+        )
         if outcome == "repeated":
             started.pop()
         return outcome
+
+    async def _meet(self, channel: str, event: Mapping[str, Any]) -> None:
+        """From the first message that is heard in a channel on, its history is ours to look through; what was before is not."""
+        if channel in self._met:
+            return
+        at = moment(event.get("ts"))  # of the event, not of the message: an edit may be of something old
+        if at is not None:
+            await self._runtime.store.met(channel, at - 1e-6)
+            self._met.add(channel)
+
+    async def _joined(self, event: Mapping[str, Any]) -> None:
+        """What was said in a channel before we were invited (again) is none of ours."""
+        at, channel = moment(event.get("event_ts")), str(event.get("channel") or "")
+        if at is not None and channel:
+            await self._runtime.store.read_to(channel, at)
 
     async def _accept(self, work: Work, outcome: str) -> str:
         return outcome if await self._runtime.accept(work) else "repeated"
@@ -155,23 +192,48 @@ class Intake:
                 "(max_per_hour). This alert and further ones in this hour are not investigated; start one by hand with /rca run."
             )
             await self._runtime.accept(_work(team, channel, message, (), trouble=trouble))
+        else:  # decided for good: reading the channel's history later must not start it after all
+            await self._runtime.store.mark_seen(alert_key(team, channel, str(message["ts"])))
         log.warning("over_budget", channel=channel, alert=parsed.alerts[0].name)
         return "over_budget"
 
 
-def _work(team: str, channel: str, message: Mapping[str, Any], alerts: tuple[Alert, ...], trouble: str = "") -> Work:
+def alert_key(team: str, channel: str, ts: str) -> str:
+    """What a message is known by: its twin events and its place in the history collapse into one."""
+    return f"alert:{team}:{channel}:{ts}"
+
+
+def moment(ts: object) -> float | None:
+    """Epoch seconds of a message's ``ts``; ``None`` for what is none."""
+    try:
+        at = float(str(ts))
+    except ValueError:
+        return None
+    return at if 0 < at < LAST_MOMENT else None
+
+
+def _work(
+    team: str,
+    channel: str,
+    message: Mapping[str, Any],
+    alerts: tuple[Alert, ...],
+    *,
+    trouble: str = "",
+    note: str = "",
+) -> Work:
     ts = str(message["ts"])
-    kept = redact_tree({k: message[k] for k in KEEP if k in message})
+    kept = redact_tree(sanitise_tree({k: message[k] for k in KEEP if k in message}))
     if len(json.dumps(kept, ensure_ascii=False, default=str)) > MAX_EVENT:
         kept = {"ts": ts, "note": f"the message was larger than {MAX_EVENT} characters and is not kept"}
     return Work(
-        key=f"alert:{team}:{channel}:{ts}",
+        key=alert_key(team, channel, ts),
         kind="alert",
         team=team,
         channel=channel,
         ts=ts,
         alerts=alerts,
         trouble=trouble,
+        note=note,
         event=kept,
         received_at=datetime.now(UTC),
     )

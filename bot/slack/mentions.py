@@ -18,6 +18,7 @@ from bot.slack.mrkdwn import tidy
 from bot.slack.people import People
 from bot.slack.posts import Posts
 from mcp_servers.common.redaction import redact
+from mcp_servers.common.untrusted import sanitise
 
 log = structlog.get_logger(__name__)
 
@@ -93,4 +94,4 @@ class Mentions:
 def question_of(text: str) -> str:
     """The question without the mention, redacted, on one line."""
     plain = _MENTION.sub(" ", text).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return tidy(redact(plain), MAX_QUESTION)
+    return tidy(redact(sanitise(plain)), MAX_QUESTION)

@@ -14,7 +14,7 @@ _SPACE = re.compile(r"\s+")
 _MARKUP = re.compile(r"([*_~`])")
 _WORD_JOINER = "\u2060"  # invisible; between a sign and its word it keeps Slack from seeing markup
 _USER = re.compile(r"^[UW][A-Z0-9]{2,20}$")
-_AUTO_LINK = re.compile(r"(?i)\b(https?|ftp|mailto|slack|tel)(:)")
+_AUTO_LINK = re.compile(r"(?i)\b(https?|ftp|mailto|slack|tel|www)([:.])")
 _AT_ALL = re.compile(r"(?i)@(here|channel|everyone|group)\b")
 
 

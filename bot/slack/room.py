@@ -11,6 +11,7 @@ await runtime.stop()                      # running investigations end or are ke
 await room.close()
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -22,10 +23,12 @@ from bot.runtime.runtime import Runtime
 from bot.settings import SlackSettings
 from bot.slack.actions import Actions
 from bot.slack.app import Listeners
+from bot.slack.catchup import CatchUp
 from bot.slack.channels import Channels
 from bot.slack.clients import Clients
 from bot.slack.commands import Commands
 from bot.slack.connections import Connections
+from bot.slack.history import History
 from bot.slack.identity import CannotConnect, Identity, identify
 from bot.slack.intake import Intake
 from bot.slack.mentions import Mentions
@@ -69,6 +72,7 @@ class SlackRoom:
         self.identity: Identity | None = None
         self._listeners: Listeners | None = None
         self._connections: Connections | None = None
+        self._catch_up: CatchUp | None = None
 
     async def prepare(self) -> Identity:
         """Opens the HTTP session and asks Slack who we are. Raises `CannotConnect`."""
@@ -80,6 +84,7 @@ class SlackRoom:
     async def connect(self, runtime: Runtime) -> None:
         """Opens the sockets; events come in from here on. Raises `CannotConnect`."""
         me = self.identity or await self.prepare()
+        began = time.time()
         posts = self.thread.posts
         channels = Channels(self._settings, self.clients)
         mentions = Mentions(runtime, posts, People(self.clients), channels, me)
@@ -96,10 +101,18 @@ class SlackRoom:
         self._listeners = Listeners(
             intake, commands, actions, identity=me, token=self._token, api_url=self._settings.api_url
         )
+        history = History(self.clients)
+        catch_up = CatchUp(self._settings, history, channels, intake, runtime, identity=me, began=began)
         self._connections = Connections(
-            self._listeners.app, self._app_token, self._settings.connections, on_change=self._metrics.connections.set
+            self._listeners.app,
+            self._app_token,
+            self._settings.connections,
+            on_change=self._metrics.connections.set,
+            on_reconnect=catch_up.wake,
         )
         await self._connections.open()
+        self._catch_up = catch_up
+        catch_up.start()
         log.info("slack_connected", team=me.team, bot=me.name, connections=await self.heard())
 
     async def heard(self) -> int:
@@ -108,6 +121,9 @@ class SlackRoom:
 
     async def disconnect(self) -> None:
         """No more events; what a person just asked for is still begun."""
+        if self._catch_up is not None:
+            await self._catch_up.stop()
+            self._catch_up = None
         if self._connections is not None:
             await self._connections.close()
             self._connections = None
