@@ -1,6 +1,7 @@
 """A `Draft` to an `Alert`: names checked, texts bounded and redacted, a fingerprint. The one way out for all senders' modules."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from bot.alerts.words import level_of
 from mcp_servers.common.redaction import redact, redact_tree
 from mcp_servers.common.untrusted import sanitise_tree
 
+_PASSWORD = re.compile(r"(?i)(?:^|[^a-z])pwd$")
 MAX_NAME = 200
 MAX_SUMMARY = 500
 MAX_DESCRIPTION = 4_000
@@ -119,15 +121,15 @@ def bounded(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The redacted original, or its beginning where it is larger than `MAX_RAW` characters or nested out of all proportion."""
     try:
         if len(json.dumps(raw, ensure_ascii=False, default=str)) <= MAX_RAW:
-            kept = sanitise_tree(redact_tree(raw))
+            kept = redact_tree(sanitise_tree(raw))  # in this order: what cannot be seen must not hide a secret's shape
             return dict(kept) if isinstance(kept, dict) else {}
-        text = json.dumps(raw, ensure_ascii=False, default=str)[:MAX_RAW]
+        text = json.dumps(sanitise_tree(raw), ensure_ascii=False, default=str)[:MAX_RAW]
     except (RecursionError, ValueError):
         return {"left_out": "the original is nested too deep to keep"}
     return {"beginning": redact(text[:8_000]), "characters_kept": 8_000}
 
 
 def _texts(pairs: Mapping[str, str]) -> dict[str, str]:
-    cut = {str(k)[:100]: str(v)[:MAX_VALUE] for k, v in list(pairs.items())[:80]}
-    clean = redact_tree(cut)
-    return {k: str(v)[:MAX_VALUE] for k, v in clean.items()}
+    bounded_pairs = {str(k)[:100]: str(v)[:8_000] for k, v in list(pairs.items())[:80]}
+    clean = redact_tree(bounded_pairs)  # before the cut, which could take half of a secret's shape away
+    return {k: "[redacted]" if v and _PASSWORD.search(k) else str(v)[:MAX_VALUE] for k, v in clean.items()}

@@ -22,6 +22,8 @@ _BARE_URL = re.compile(r"(?<![\w|<])https?://[^\s<>\"|*`]{1,2000}", re.IGNORECAS
 _BLANKS = re.compile(r"[^\S\n\t]+")
 _TABS = re.compile(r"\t[^\S\n]+")
 _EMPTY_LINES = re.compile(r"\n{3,}")
+# A key's frame of dashes is decoration to whoever takes a text apart, so the key goes while the frame still shows what it is.
+_PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL)
 _ESCAPE = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 
 
@@ -64,7 +66,7 @@ def plain(text: str, links: list[Link] | None = None) -> str:
         return match[0]
 
     text = text[:MAX_TEXT]
-    shown = sanitise(unescape(_MARKUP.sub(one, text)))
+    shown = _PEM.sub("[redacted:pem]", sanitise(unescape(_MARKUP.sub(one, text))))
     shown = _EMPTY_LINES.sub("\n\n", _TABS.sub("\t", _BLANKS.sub(" ", shown)))
     for match in _BARE_URL.finditer(shown):
         add_link(found, "", match[0].rstrip(".,;:)]}'"))

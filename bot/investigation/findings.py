@@ -20,7 +20,8 @@ from bot.tools.evidence import Evidence
 from mcp_servers.common.envelope import Signal
 
 WORKLOAD_TEXT = ("log.",)  # signals that were read out of text which workloads write
-WORKLOAD_REASONS = {"k8s.pod.crash_loop": ("port_conflict", "permission_denied")}  # a crash is seen, these reasons are its log's words
+# The crash is seen; these two reasons for it are its log's words.
+WORKLOAD_REASONS = {"k8s.pod.crash_loop": ("port_conflict", "permission_denied")}
 
 
 @dataclass(frozen=True)

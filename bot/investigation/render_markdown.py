@@ -9,8 +9,12 @@ import re
 from bot.investigation import wording
 from bot.investigation.model import Cited, Report
 from bot.tools.evidence import Evidence
+from mcp_servers.common.untrusted import sanitise
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|!~])")
+BARE_LINK = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp)(:)|\b(www)(\.)")
+CELL_END = re.compile(r"(?<!\\)\|")
+BAR = r"\\|"
 MAX_EVIDENCE_CHARS = 6_000
 
 
@@ -18,7 +22,7 @@ def render(report: Report) -> str:
     """The whole report, verdict first, evidence last. Ends with one newline."""
     blocks = [
         f"# {escape(report.headline)}",
-        wording.certainty(report),
+        escape(wording.certainty(report)),
         _alert(report),
         escape(report.summary) if report.summary and report.summary != report.headline else "",
         _cited("Why", report.why),
@@ -40,13 +44,28 @@ def render(report: Report) -> str:
 
 
 def escape(text: str) -> str:
-    """``text`` with Markdown's markup made literal; code spans that we wrote ourselves (`` `x` ``) are kept."""
-    parts = re.split(r"(`[^`\n]{1,200}`)", text)
-    return "".join(p if i % 2 else MARKUP.sub(r"\\\1", p) for i, p in enumerate(parts))
+    """``text`` on one line with Markdown's markup made literal; code spans that we wrote ourselves (`` `x` ``) are kept."""
+    parts = re.split(r"(`[^`\n]{1,200}`)", _one_line(text))
+    return "".join(p if i % 2 else _literal(p) for i, p in enumerate(parts))
+
+
+def _one_line(text: str) -> str:
+    """Without line ends, which could begin a heading, and without what a terminal or a viewer would act on."""
+    return " ".join(sanitise(text).split())
+
+
+def _literal(text: str) -> str:
+    """No markup, and no bare address that a reader's viewer would turn into a link."""
+    return BARE_LINK.sub(lambda m: f"{m[1] or m[3]}\\{m[2] or m[4]}", MARKUP.sub(r"\\\1", text))
 
 
 def _code(text: str) -> str:
-    return "`" + text.replace("`", "'").replace("\n", " ") + "`"
+    return "`" + (_one_line(text).replace("`", "'") or " ") + "`"
+
+
+def _row(*cells: str) -> str:
+    """A table's row; a bar inside a code span would end the cell and let loose what the span held."""
+    return f"| {' | '.join(CELL_END.sub(BAR, cell) for cell in cells)} |"
 
 
 def _fence(text: str, language: str = "") -> str:
@@ -98,7 +117,7 @@ def _causes(report: Report) -> str:
         return ""
     rows = ["## Causes considered", "", "| cause | object | confidence | evidence |", "|---|---|---|---|"]
     rows += [
-        f"| {_code(c.code)} {escape(c.says)} | {_code(c.object)} | {c.confidence:.2f} | {' '.join(c.evidence)} |"
+        _row(f"{_code(c.code)} {escape(c.says)}", _code(c.object), f"{c.confidence:.2f}", " ".join(c.evidence))
         for c in report.causes[:10]
     ]
     return "\n".join(rows)
@@ -128,7 +147,7 @@ def _checks(report: Report) -> str:
     for check in report.checks:
         result = check.status if not check.reason else f"{check.status}: {check.reason}"
         took = f"{check.duration_ms:.0f} ms" if check.duration_ms else ""
-        rows.append(f"| {escape(check.title)} | {escape(result)} | {check.evidence} | {took} |")
+        rows.append(_row(escape(check.title), escape(result), check.evidence, took))
     return "\n".join(rows)
 
 

@@ -1,5 +1,7 @@
 """`Report` and `Progress` for a terminal (rich): the same order and words as the card in Slack."""
 
+from typing import TypeVar
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.spinner import Spinner
@@ -8,6 +10,9 @@ from rich.text import Text
 
 from bot.investigation import wording
 from bot.investigation.model import Action, Cited, Progress, Report, StepView
+from mcp_servers.common.untrusted import sanitise_tree
+
+Shown = TypeVar("Shown", Progress, Report)
 
 MARKS = {"pending": ("▢", "dim"), "done": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("–", "dim")}
 VERDICT_STYLE = {"confirmed": "bold green", "likely": "bold yellow", "inconclusive": "bold"}
@@ -15,6 +20,7 @@ VERDICT_STYLE = {"confirmed": "bold green", "likely": "bold yellow", "inconclusi
 
 def progress(state: Progress) -> RenderableType:
     """The plan with its steps; a running step spins."""
+    state = _harmless(state)
     title = Text(f"Investigating {state.alert.name}", style="bold")
     if state.playbook:
         title.append(f" · playbook {state.playbook}", style="dim")
@@ -25,7 +31,7 @@ def progress(state: Progress) -> RenderableType:
     grid.add_column(no_wrap=True, min_width=24)
     grid.add_column(overflow="ellipsis", no_wrap=True)
     for step in state.steps:
-        grid.add_row(_mark(step), step.title, Text(step.note, style="dim"))
+        grid.add_row(_mark(step), Text(step.title), Text(step.note, style="dim"))
     parts: list[RenderableType] = [title, Padding(grid, (0, 0, 0, 2))]
     if state.line:
         parts.append(Text(f"  {state.line}", style="dim"))
@@ -41,6 +47,7 @@ def _mark(step: StepView) -> RenderableType:
 
 def report(report: Report) -> RenderableType:
     """The verdict first, then why, what to do, what was ruled out and what was not seen."""
+    report = _harmless(report)
     headline = _words(report.headline)
     headline.stylize("bold")
     parts: list[RenderableType] = [
@@ -61,6 +68,11 @@ def report(report: Report) -> RenderableType:
     _rows(table, "Note", [_words(note) for note in report.notes])
     parts += [table, Text(), Text(wording.footer(report), style="dim")]
     return Group(*parts)
+
+
+def _harmless(model: Shown) -> Shown:
+    """A copy without escape sequences and control characters: alerts and logs must not paint the reader's terminal."""
+    return type(model).model_validate(sanitise_tree(model.model_dump()))
 
 
 def _rows(table: Table, label: str, lines: list[Text]) -> None:

@@ -17,15 +17,22 @@ from mcp_servers.common.signals import CATALOGUE
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 SIGNALS_KEY = "rca/signals"
+AUDIENCE_KEY = "rca/audience"
 
 
 def tool(
-    fn: Callable[..., Awaitable[CallToolResult]], name: str, description: str, signals: tuple[str, ...] = ()
+    fn: Callable[..., Awaitable[CallToolResult]],
+    name: str,
+    description: str,
+    signals: tuple[str, ...] = (),
+    *,
+    audience: str = "",
 ) -> Tool:
     """A strict, read-only tool.
 
     ``fn`` must be annotated ``-> Annotated[CallToolResult, SomeEnvelope]`` so that its output schema is published. ``signals`` are the
-    codes it may emit; clients find them in the tool's ``_meta`` and know which findings stay unknown when the call fails.
+    codes it may emit; clients find them in the tool's ``_meta`` and know which findings stay unknown when the call fails. ``audience`` is
+    "operator" for what serves those who run the bot and is not offered to a model.
     """
     unknown = [code for code in signals if code not in CATALOGUE]
     if unknown:
@@ -38,9 +45,8 @@ def tool(
         except ToolFailure as failure:
             return fail(failure.info)
 
-    built = Tool.from_function(
-        guarded, name=name, description=description, annotations=READ_ONLY, meta={SIGNALS_KEY: list(signals)}
-    )
+    meta: dict[str, Any] = {SIGNALS_KEY: list(signals), **({AUDIENCE_KEY: audience} if audience else {})}
+    built = Tool.from_function(guarded, name=name, description=description, annotations=READ_ONLY, meta=meta)
     base = built.fn_metadata.arg_model
     built.fn_metadata.arg_model = type(
         base.__name__, (base,), {"model_config": ConfigDict(extra="forbid", arbitrary_types_allowed=True)}

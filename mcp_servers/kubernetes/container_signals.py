@@ -1,6 +1,7 @@
 """What is wrong with a pod's containers: image, creation, memory, crashes, restarts, probes."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from mcp_servers.common.envelope import Signal
 from mcp_servers.common.untrusted import clean
@@ -35,7 +36,7 @@ def _container(case: PodCase, container: Container) -> Iterator[Signal]:
         yield case.signal("k8s.pod.image_pull", detail, reason=reason, since=_pulling_since(case))
         return
     broken = container.reason if kind == "waiting" else o.text(container.ended, "reason")
-    message = o.text(details, "message") or o.text(container.ended, "message")
+    message = _official(kind, details) or _official("terminated", container.ended)
     if _out_of_memory(case, container):
         yield _oom(case, container)
         return
@@ -85,10 +86,21 @@ def _keeps_restarting(case: PodCase, container: Container) -> bool:
 def _out_of_memory(case: PodCase, container: Container) -> bool:
     """The runtime says so: reason OOMKilled, or a start that the kernel ended at the limit. 137 alone is only a kill."""
     last = container.ended
-    if o.text(last, "reason") == "OOMKilled" or killed_for_memory(o.text(last, "message")):
+    if o.text(last, "reason") == "OOMKilled" or killed_for_memory(_official("terminated", last)):
         ended = parse_time(o.text(last, "finishedAt"))
         return container.state[0] != "running" or ended is None or (case.now - ended).total_seconds() < OOM_MEMORY_S
-    return killed_for_memory(o.text(container.state[1], "message"))
+    return killed_for_memory(_official(*container.state))
+
+
+def _official(kind: str, details: Any) -> str:
+    """The message of a container's state where the kubelet or the runtime wrote it, else "".
+
+    A process that ran leaves a termination message of its own (a file, or its last log lines): whoever writes those must not be able to
+    turn an exit into a lack of memory or a missing Secret. Only where no process ran is the message the runtime's.
+    """
+    if kind == "terminated" and o.text(details, "reason") not in CREATE_ERRORS:
+        return ""
+    return o.text(details, "message")
 
 
 def _oom(case: PodCase, container: Container) -> Signal:

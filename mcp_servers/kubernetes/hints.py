@@ -5,6 +5,7 @@ jobs, addresses of exporters, rule owners and reasons are set aside, the rest is
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 MAX_TOKENS = 40
@@ -28,9 +29,13 @@ _EXPORTER = re.compile(
     r"otel-collector|metrics-server|apiserver|kube-apiserver)(?:-k8s)?(?:-[0-9a-f]{6,10}-[0-9a-z]{5}|-[0-9a-z]{5}|-[0-9]{1,3})?"
 )
 _UID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_IP = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::([0-9]{1,5}))?")
+_IP = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9a-fA-F:]{2,39}\])(?::([0-9]{1,5}))?")
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _HOST = re.compile(r"([a-z0-9][-a-z0-9]{0,62})\.([a-z0-9][-a-z0-9]{0,62})\.svc(?:\.[a-z0-9.-]{1,100})?(?::[0-9]{1,5})?")
+_ENDPOINT = re.compile(r"([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?):[0-9]{1,5}")
+_URL = re.compile(
+    r"[a-z][a-z0-9+.-]{1,15}://([^\s/?#@]{1,253})(?:[/?#]\S*)?"
+)  # with user information it is nobody's business
 _POD_OF_DEPLOYMENT = re.compile(r"(.{1,220}?)-([a-z0-9]{4,10})-([bcdfghjklmnpqrstvwxz2456789]{5})")
 _POD_OF_SET = re.compile(r"(.{1,240}?)-([0-9]{1,4})")
 _POD_OF_DAEMONS = re.compile(r"(.{1,240}?)-([bcdfghjklmnpqrstvwxz2456789]{5})")
@@ -38,7 +43,10 @@ _POD_OF_DAEMONS = re.compile(r"(.{1,240}?)-([bcdfghjklmnpqrstvwxz2456789]{5})")
 
 @dataclass(frozen=True)
 class Hints:
-    """``named`` holds ``key=value`` words; ``words`` bare names in their order; ``pairs`` what was written as ``a/b``."""
+    """``named`` holds ``key=value`` words; ``words`` bare names in their order; ``pairs`` what was written as ``a/b``.
+
+    ``hosts`` are the names of ``host:port`` and of URLs, e.g. ``cart`` or ``cart.shop``.
+    """
 
     named: dict[str, str] = field(default_factory=dict)
     words: tuple[str, ...] = ()
@@ -46,6 +54,7 @@ class Hints:
     pairs: tuple[tuple[str, str], ...] = ()
     uids: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
@@ -57,19 +66,23 @@ def is_exporter(name: str) -> bool:
 def read_hints(query: str) -> Hints:
     """The words of a query, sorted by shape. Unknown keys count as bare values; nothing is an error."""
     named: dict[str, str] = {}
-    found: dict[str, list[str]] = {k: [] for k in ("words", "exporters", "uids", "addresses", "ignored")}
+    found: dict[str, list[str]] = {k: [] for k in ("words", "exporters", "uids", "addresses", "hosts", "ignored")}
     pairs: list[tuple[str, str]] = []
     for token in query.split()[:MAX_TOKENS]:
         key, sep, value = token.partition("=")
-        if sep and key in KEYS:
+        if sep and key in KEYS and not (key == "service" and _is_address(value)):
             if value:
                 named.setdefault(key, value[:253])
             continue
-        word = (value if sep else token).strip("\"'(),;")[:253]
+        word = (value if sep and "://" not in key else token).strip("\"'(),;")[:253]
+        if url := _URL.fullmatch(word):
+            word = url[1]
         if host := _HOST.fullmatch(word):
             pairs.append((host[2], host[1]))
         elif address := _IP.fullmatch(word):
-            found["addresses"].append(address[1])
+            found["addresses"].append(address[1].strip("[]").lower())
+        elif endpoint := _ENDPOINT.fullmatch(word):
+            found["hosts"].append(endpoint[1])
         elif _UID.fullmatch(word):
             found["uids"].append(word)
         elif word.lower() in _SEVERITY or not word:
@@ -91,8 +104,20 @@ def read_hints(query: str) -> Hints:
         tuple(dict.fromkeys(pairs)),
         unique["uids"],
         unique["addresses"],
+        unique["hosts"],
         unique["ignored"],
     )
+
+
+def _is_address(value: str) -> bool:
+    """Whether a Service was named by where it is reached."""
+    return any(shape.fullmatch(value) for shape in (_HOST, _IP, _ENDPOINT, _URL))
+
+
+def dotted(name: str, namespaces: Container[str]) -> tuple[str, str] | None:
+    """(namespace, name) of ``cart.shop`` where the second part is a namespace that exists."""
+    head, _, tail = name.partition(".")
+    return (tail, head) if head and tail in namespaces else None
 
 
 def workload_names_of(pod: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from mcp_servers.common.envelope import Signal
 from mcp_servers.common.signals import signal
 from mcp_servers.kubernetes import objects as o
-from mcp_servers.kubernetes.addresses import Address, address_signals, addresses_of
+from mcp_servers.kubernetes.addresses import Address, address_signals, addresses_of, callers_of
 from mcp_servers.kubernetes.quantities import quantity
 from mcp_servers.kubernetes.refusals import quota_resource
 from mcp_servers.kubernetes.service_ports import port_signals
@@ -38,11 +38,17 @@ class Wiring:
 
 
 def wiring_signals(wiring: Wiring) -> list[Signal]:
-    """All wiring signals of a namespace."""
+    """All wiring signals of a namespace.
+
+    A Service that nothing could ever fit and that nobody calls is a leftover: its `svc.selector_mismatch` only informs.
+    """
     found: list[Signal] = []
     for service in wiring.services:
         chosen = selection(service, wiring.pods, wiring.workloads)
-        found += selector_signals(service, chosen)
+        idle = not callers_of(o.name(service), wiring.namespace, wiring.workloads)
+        for mismatch in selector_signals(service, chosen):
+            leftover = idle and mismatch.severity == "warning"
+            found.append(mismatch.model_copy(update={"severity": "info"}) if leftover else mismatch)
         found += port_signals(service, [p for p in chosen.pods if not o.is_finished(p)])
     found += address_signals(wiring.workloads, wiring.services, wiring.namespace)
     for name, calls in missing_services(wiring).items():

@@ -95,5 +95,6 @@ def _runtime(lowered: str) -> bool:
         "docker.sock",
         "pleg is not healthy",
         "runtime not ready",
+        "container runtime status check may not have completed",
     )
     return any(w in lowered for w in words)

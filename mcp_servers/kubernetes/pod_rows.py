@@ -1,4 +1,4 @@
-"""One line for a pod, as workload and service answers list them, and the pods that matter first."""
+"""One line for a pod, as every answer shows it, and the pods that matter first."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 class PodRow(Lean):
-    """``status`` as kubectl shows it, ``ready`` like "1/2"."""
+    """``status`` is kubectl's STATUS column, ``ready`` like "1/2", ``age_s`` in seconds."""
 
     name: str
     status: str

@@ -13,26 +13,20 @@ from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import probes
 from mcp_servers.kubernetes.container_signals import exit_text
 from mcp_servers.kubernetes.objects import Container, Json
+from mcp_servers.kubernetes.pod_rows import PodRow, pod_row
 from mcp_servers.kubernetes.quantities import iso
 from mcp_servers.kubernetes.scheduling import is_cordoned, taint_text
 
 
-class PodOut(Lean):
-    """``status`` is kubectl's STATUS column, ``ready`` like "1/2", ``age_s`` in seconds."""
+class PodOut(PodRow):
+    """A pod's row with what only its own answer shows."""
 
-    name: str
     namespace: str
     owner: str = ""
-    node: str = ""
     phase: str
-    status: str
-    ready: str
-    age_s: int
-    restarts: int
     last_restart: str = ""
     qos: str = ""
     ip: str = ""
-    deleting: bool = False
 
 
 class ContainerOut(Lean):
@@ -109,21 +103,14 @@ _DISTURBING = ("DisruptionTarget", "PodResizePending", "PodResizeInProgress")
 
 
 def pod_out(pod: Json, owner: str, now: datetime) -> PodOut:
-    ready, wanted = o.ready_counts(pod)
     return PodOut(
-        name=o.name(pod),
+        **pod_row(pod, now).model_dump(),
         namespace=o.namespace(pod),
         owner=owner if not owner.startswith("Pod/") else "",
-        node=o.text(pod, "spec", "nodeName"),
         phase=o.text(pod, "status", "phase") or "Unknown",
-        status=o.pod_status(pod),
-        ready=f"{ready}/{wanted}",
-        age_s=int(max(0.0, o.age(pod, now) or 0.0)),
-        restarts=o.restarts(pod),
         last_restart=iso(o.last_restart(pod)),
         qos=o.text(pod, "status", "qosClass"),
         ip=o.text(pod, "status", "podIP"),
-        deleting=o.is_deleting(pod),
     )
 
 

@@ -1,22 +1,29 @@
 """Reading several kinds for one answer: what one part may not or cannot read is said, and the rest stands."""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from mcp_servers.common.envelope import Envelope, Partial, ToolFailure
 from mcp_servers.kubernetes.client import Cluster
 
 Json = dict[str, Any]
+T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Reading:
-    """One tool call's reads of one cluster. ``missing`` names the kinds that could not be read, with the reason."""
+    """One tool call's reads of one cluster.
+
+    ``missing`` names the parts that could not be read, with the reason; ``cut`` those of which only a beginning was read.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.partial: list[Partial] = []
         self.notes: list[str] = []
         self.missing: dict[str, str] = {}
+        self.cut: set[str] = set()
         self.older: set[str] = set()
 
     async def all(self, *asked: tuple[str, str] | tuple[str, str, dict[str, Any]]) -> list[list[Json]]:
@@ -28,30 +35,41 @@ class Reading:
 
     async def one(self, kind: str, namespace: str, *, metadata: bool = False, **selectors: Any) -> list[Json]:
         """The objects of one kind."""
-        try:
-            read = self.cluster.list_metadata if metadata else self.cluster.list
-            listing = await read(kind, namespace, **selectors)
-            note = await self.cluster.fallback_note(kind)  # an old API server
-        except ToolFailure as failure:
-            self._lost(kind, failure)
+        read = self.cluster.list_metadata if metadata else self.cluster.list
+        listing = await self.of(kind, read(kind, namespace, **selectors), None)
+        if listing is None:
             return []
-        if note:
+        if await self.of(kind, self.cluster.fallback_note(kind), ""):  # an old API server
             self.older.add(await self.cluster.version(kind))
         if not listing.complete:
+            self.cut.add(kind)
             self.partial.append(Partial(part=kind, code="TOO_LARGE", message=listing.note))
         return listing.items
+
+    async def of(self, part: str, reading: Awaitable[T], instead: S) -> T | S:
+        """The result of ``reading``, or ``instead`` when the cluster refuses; NOT_FOUND is no refusal, just nothing there."""
+        try:
+            return await reading
+        except ToolFailure as failure:
+            if failure.info.code != "NOT_FOUND":
+                self._lost(part, failure)
+            return instead
 
     def or_none(self, kind: str, items: list[Json]) -> list[Json] | None:
         """``items``, or ``None`` where the kind could not be read: an empty list would claim that there are none."""
         return None if kind in self.missing else items
 
-    def _lost(self, kind: str, failure: ToolFailure) -> None:
+    def whole(self, *kinds: str) -> bool:
+        """Whether all of these kinds were read to their end: only then does "there is none" follow from not seeing one."""
+        return not (self.missing.keys() | self.cut) & set(kinds)
+
+    def _lost(self, part: str, failure: ToolFailure) -> None:
         info = failure.info
-        self.missing[kind] = info.missing_permission or info.message
+        self.missing[part] = info.missing_permission or info.message
         if info.code == "UNSUPPORTED":
             self.notes.append(info.message)
         else:
-            self.partial.append(Partial(part=kind, code=info.code, message=info.message))
+            self.partial.append(Partial(part=part, code=info.code, message=info.message))
 
     def into(self, answer: Envelope) -> None:
         """Put notes and partial failures into the answer."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_servers.kubernetes import objects as o
-from mcp_servers.kubernetes.hints import Hints, is_exporter, workload_names_of
+from mcp_servers.kubernetes.hints import Hints, dotted, is_exporter, workload_names_of
 from mcp_servers.kubernetes.pod_rows import trouble_first
 from mcp_servers.kubernetes.service_selection import selector, selects, template_labels
 
@@ -69,7 +69,8 @@ def likely_namespaces(hints: Hints, existing: frozenset[str]) -> list[str]:
     if hints.named.get("namespace") in existing:
         return [hints.named["namespace"]]
     words = [w for w in hints.words if w in existing]
-    return words or [a for a, _ in hints.pairs if a in existing]
+    pairs = [*hints.pairs, *(d for name in (*hints.hosts, *hints.words) if (d := dotted(name, existing)))]
+    return words or list(dict.fromkeys(a for a, _ in pairs if a in existing))
 
 
 def candidates(hints: Hints, world: World) -> list[Candidate]:
@@ -94,6 +95,8 @@ def _leads(hints: Hints, world: World) -> Iterator[Lead]:
         yield from finder.workloads(word, 0.3)
     for address in hints.addresses:
         yield from finder.address(address)
+    for host in hints.hosts:
+        yield from finder.host(host)
 
 
 class _Finder:
@@ -128,6 +131,8 @@ class _Finder:
 
     def word(self, word: str) -> Iterator[Lead]:
         """A bare word may be anything."""
+        if there := dotted(word, self.world.namespaces):
+            yield from self.services(there[1], 0.8, frozenset({there[0]}))
         yield from self.pods(word, 0.95)
         yield from self.workloads(word, 0.8)
         yield from self.services(word, 0.7)
@@ -143,9 +148,26 @@ class _Finder:
         yield from self.workloads(second, 0.85, "", here)
         yield from self.services(second, 0.8, here)
 
+    def host(self, host: str) -> Iterator[Lead]:
+        """The host of ``host:port``: a Service's name as its callers write it, before anything else."""
+        if there := dotted(host, self.world.namespaces):
+            yield from self.services(there[1], 0.8, frozenset({there[0]}))
+            return
+        weak = is_exporter(host)
+        yield from self.services(host, 0.25 if weak else 0.75)
+        yield from self.workloads(host, 0.2 if weak else 0.5)
+        yield from self.pods(host, 0.3 if weak else 0.6)
+
     def address(self, address: str) -> Iterator[Lead]:
+        for service in self.world.services:
+            if address in service_addresses(service):
+                name = o.name(service)
+                strength = 0.25 if is_exporter(name) else 0.75
+                why = f"{address} is the address of Service {name}"
+                for workload in self._selected(service):
+                    yield Lead(o.ref_of(workload), strength, why)
         for pod in self.world.pods:
-            if o.text(pod, "status", "podIP") == address and o.branch(pod, "spec").get("hostNetwork") is not True:
+            if address in _pod_addresses(pod) and o.branch(pod, "spec").get("hostNetwork") is not True:
                 strength = 0.25 if is_exporter(o.name(pod)) else 0.5
                 yield Lead(self.owner[id(pod)], strength, f"{address} is the address of pod {o.name(pod)}", o.name(pod))
 
@@ -178,10 +200,40 @@ class _Finder:
         for service in self.world.services:
             if o.name(service) != name or (spaces is not None and o.namespace(service) not in spaces):
                 continue
-            for workload in self.world.workloads:
-                same = o.namespace(workload) == o.namespace(service)
-                if same and selects(selector(service), template_labels(workload)):
-                    yield Lead(o.ref_of(workload), strength, f"Service {name} selects it")
+            for workload in self._selected(service):
+                yield Lead(o.ref_of(workload), strength, f"Service {name} selects it")
+
+    def _selected(self, service: Json) -> Iterator[Json]:
+        for workload in self.world.workloads:
+            same = o.namespace(workload) == o.namespace(service)
+            if same and selects(selector(service), template_labels(workload)):
+                yield workload
+
+
+def service_addresses(service: Json) -> set[str]:
+    """Where a Service is reached: cluster, external and load balancer addresses."""
+    found = {o.text(service, "spec", "clusterIP")}
+    found |= {str(a) for key in ("clusterIPs", "externalIPs") for a in service.get("spec", {}).get(key) or []}
+    found |= {o.text(i, "ip") for i in o.rows(service, "status", "loadBalancer", "ingress")}
+    return found - {"", "None"}
+
+
+def _pod_addresses(pod: Json) -> set[str]:
+    return {o.text(pod, "status", "podIP"), *(o.text(a, "ip") for a in o.rows(pod, "status", "podIPs"))} - {""}
+
+
+def services_named(hints: Hints, world: World) -> list[Json]:
+    """Services that the hints name by name, host name or address, whether or not anything stands behind them."""
+    spaces = likely_namespaces(hints, world.namespaces)
+    names = {hints.named.get("service", ""), *hints.words, *hints.hosts} - {""}
+    pairs = {*hints.pairs, *(d for name in names if (d := dotted(name, world.namespaces)))}
+    found = []
+    for service in world.services:
+        here = not spaces or o.namespace(service) in spaces
+        called = (o.name(service) in names and here) or (o.namespace(service), o.name(service)) in pairs
+        if called or service_addresses(service) & set(hints.addresses):
+            found.append(service)
+    return found
 
 
 def _telemetry(name: str, world: World, strength: float) -> Iterator[Lead]:
@@ -202,7 +254,7 @@ def _telemetry(name: str, world: World, strength: float) -> Iterator[Lead]:
 
 def nodes_named(hints: Hints, world: World) -> list[str]:
     """Nodes that the hints name: by name, host name label or internal address."""
-    wanted = {hints.named.get("node", ""), *hints.words, *hints.addresses} - {""}
+    wanted = {hints.named.get("node", ""), *hints.words, *hints.addresses, *hints.hosts} - {""}
     found = []
     for node in world.nodes:
         aliases = {o.name(node), o.labels(node).get("kubernetes.io/hostname", "")}
@@ -228,7 +280,7 @@ def service_of(ref: str, hints: Hints, world: World) -> str:
     fitting = [
         o.name(s) for s in world.services if o.namespace(s) == space and selects(selector(s), template_labels(workload))
     ]
-    wanted = {hints.named.get("service", ""), *hints.words, o.name(workload)}
+    wanted = {o.name(s) for s in services_named(hints, world) if o.namespace(s) == space}
     return min(fitting, key=lambda n: (n not in wanted, n != o.name(workload), n), default="")
 
 

@@ -19,6 +19,7 @@ _TAINT = re.compile(r"\{([^{}:]{1,200}): ?([^{}]{0,200})\}")
 _HEAD = re.compile(r"^\d{1,6}/\d{1,6} nodes are available: ?")
 _INSUFFICIENT = re.compile(r"Insufficient ([\w./-]{1,100})")
 _SYSTEM_TAINTS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_SYSTEM_ROLES = ("master", "control-plane")
 _SYSTEM_NAME = re.compile(r"(?:^|[-.])(?:master|control-?plane)(?:[-.]?\d{0,3})?(?:[-.]|$)")
 _DOWN_TAINTS = (
     "node.kubernetes.io/not-ready",
@@ -225,7 +226,9 @@ def is_cordoned(node: Json) -> bool:
 def is_system(node: Json) -> bool:
     """Whether the node belongs to the control plane, by its role label, its taint or its name: such nodes are closed on purpose."""
     taints = {text(t, "key") for t in rows(node, "spec", "taints")}
-    return any(k in labels(node) or k in taints for k in _SYSTEM_TAINTS) or bool(_SYSTEM_NAME.search(name(node)))
+    role = labels(node).get("kubernetes.io/role", "")  # as older installers write it
+    marked = role in _SYSTEM_ROLES or any(k in labels(node) or k in taints for k in _SYSTEM_TAINTS)
+    return marked or bool(_SYSTEM_NAME.search(name(node)))
 
 
 def node_labels(node: Json) -> dict[str, str]:

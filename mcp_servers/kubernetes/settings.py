@@ -1,7 +1,7 @@
 """Settings of the Kubernetes server, from the environment.
 
 ``RCA_K8S_KUBECONFIG`` (else ``KUBECONFIG``), ``RCA_K8S_CONTEXT``, ``RCA_K8S_NAMESPACES`` (empty: all), ``RCA_K8S_DENY_NAMESPACES``,
-``RCA_K8S_TIMEOUT_S``, ``RCA_K8S_MAX_PODS``, ``RCA_K8S_LOGS``. The rest is common to all servers.
+``RCA_K8S_TIMEOUT_S``, ``RCA_K8S_MAX_PODS``, ``RCA_K8S_LOGS``, ``RCA_ALLOW_PRIVILEGED``. The rest is common to all servers.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,10 @@ from mcp_servers.common.config import CommonSettings, Environment, common
 
 @dataclass(frozen=True)
 class KubernetesSettings:
-    """``namespaces``: the only ones that are read, empty for all. ``timeout_s`` bounds one request to the API server."""
+    """``namespaces``: the only ones that are read, empty for all. ``timeout_s`` bounds one request to the API server.
+
+    ``allow_privileged``: serve with a credential that may also write.
+    """
 
     common: CommonSettings
     kubeconfig: str = ""
@@ -23,6 +26,12 @@ class KubernetesSettings:
     timeout_s: float = 10.0
     max_pods: int = 5000
     logs: bool = True
+    allow_privileged: bool = False
+
+    @property
+    def configured(self) -> bool:
+        """Whether somebody named a cluster: only then is anything prepared for it."""
+        return bool(self.kubeconfig) or self.in_cluster
 
     @property
     def instance(self) -> str:
@@ -43,6 +52,7 @@ def load(environ: Mapping[str, str] | None = None) -> KubernetesSettings:
         timeout_s=env.number("RCA_K8S_TIMEOUT_S", 10, 1, 60),
         max_pods=int(env.number("RCA_K8S_MAX_PODS", 5000, 100, 100_000)),
         logs=env.flag("RCA_K8S_LOGS", True),
+        allow_privileged=env.flag("RCA_ALLOW_PRIVILEGED", False),
     )
     env.refuse_unknown("RCA_K8S_")
     return settings

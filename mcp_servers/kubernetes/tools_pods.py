@@ -20,7 +20,6 @@ from mcp_servers.kubernetes.finding_pods import Found, find_pod
 from mcp_servers.kubernetes.kinds import NAME, NAMESPACE
 from mcp_servers.kubernetes.node_signals import node_signals
 from mcp_servers.kubernetes.objects import Json
-from mcp_servers.kubernetes.parts import Parts
 from mcp_servers.kubernetes.pod_signals import CODES, pod_signals
 from mcp_servers.kubernetes.pod_view import (
     PodStatus,
@@ -32,6 +31,7 @@ from mcp_servers.kubernetes.pod_view import (
     volume_rows,
 )
 from mcp_servers.kubernetes.quantities import span
+from mcp_servers.kubernetes.reading import Reading
 from mcp_servers.kubernetes.references import missing_by_lookup
 
 DESCRIPTION = (
@@ -65,20 +65,20 @@ def tools(context: Context) -> list[Tool]:
 
 async def status_of(found: Found, cluster: Cluster, context: Context, events_limit: int) -> PodStatus:
     """The answer for a pod that was found."""
-    pod, parts, now = found.pod, Parts(), context.clock()
+    pod, reading, now = found.pod, Reading(cluster), context.clock()
     space, called = o.namespace(pod), o.name(pod)
     about = f"involvedObject.kind=Pod,involvedObject.name={called}"
     (events, claims), (nodes, replica_set, maps), logs = await asyncio.gather(
         asyncio.gather(
-            parts.of("events", cluster.list("Event", space, fields=about), Listing([])),
-            _claim_signals(cluster, pod, context, parts),
+            reading.of("events", cluster.list("Event", space, fields=about), Listing([])),
+            _claim_signals(cluster, pod, context, reading),
         ),
         asyncio.gather(
-            parts.of("node", _nodes(cluster, pod), None),
-            parts.of("owner", _owner(cluster, pod), None),
-            parts.of("configmaps", _configmaps(cluster, pod), None),
+            reading.of("node", _nodes(cluster, pod), None),
+            reading.of("owner", _owner(cluster, pod), None),
+            reading.of("configmaps", _configmaps(cluster, pod), None),
         ),
-        _crash_logs(cluster, pod, parts),
+        _crash_logs(cluster, pod, reading),
     )
     known = o.index([replica_set] if replica_set else [])
     chain = o.owner_chain(pod, known)
@@ -114,11 +114,11 @@ async def status_of(found: Found, cluster: Cluster, context: Context, events_lim
     if found.note:
         answer.notes.append(found.note)
     answer.notes += _soft_gaps(pod, maps)
-    if not events.items and not parts.lost("events"):
+    if not events.items and "events" not in reading.missing:
         answer.notes.append("no events about this pod: the cluster keeps them for about one hour")
     if not signals:
         answer.notes.append(_healthy(answer))
-    parts.into(answer)
+    reading.into(answer)
     answer.summary = _summary(answer, signals)
     return answer
 
@@ -153,19 +153,19 @@ class _Claims:
     signals: list[Signal] = field(default_factory=list)
 
 
-async def _claim_signals(cluster: Cluster, pod: Json, context: Context, parts: Parts) -> _Claims:
+async def _claim_signals(cluster: Cluster, pod: Json, context: Context, reading: Reading) -> _Claims:
     """The pod's claims; volumes, classes and events are read only where one of them is not bound."""
     space = o.namespace(pod)
     reads = (cluster.find("PersistentVolumeClaim", n, space) for n in _claim_names(pod)[:10])
-    found = await asyncio.gather(*(parts.of("volumes", r, None) for r in reads))
+    found = await asyncio.gather(*(reading.of("volumes", r, None) for r in reads))
     claims = [claim for claim in found if claim is not None]
     loose = [c for c in claims if o.text(c, "status", "phase") != "Bound"]
     if not loose:
         return _Claims(claims)
     volumes, classes, events = await asyncio.gather(
-        parts.of("persistentvolumes", cluster.list("PersistentVolume"), None),
-        parts.of("storageclasses", cluster.list("StorageClass"), None),
-        parts.of(
+        reading.of("persistentvolumes", cluster.list("PersistentVolume"), None),
+        reading.of("storageclasses", cluster.list("StorageClass"), None),
+        reading.of(
             "claim events", cluster.list("Event", space, fields="involvedObject.kind=PersistentVolumeClaim"), None
         ),
     )
@@ -188,7 +188,7 @@ async def _configmaps(cluster: Cluster, pod: Json) -> dict[str, Json] | None:
     return {o.name(c): c for c in listing.items} if listing.complete else None
 
 
-async def _crash_logs(cluster: Cluster, pod: Json, parts: Parts) -> dict[str, str]:
+async def _crash_logs(cluster: Cluster, pod: Json, reading: Reading) -> dict[str, str]:
     """The last lines of each container's crashed run. A container that is down right now has them in its current log."""
     if not cluster.settings.logs:
         return {}
@@ -198,7 +198,7 @@ async def _crash_logs(cluster: Cluster, pod: Json, parts: Parts) -> dict[str, st
         read = cluster.logs(
             o.namespace(pod), o.name(pod), container.name, previous=previous, tail_lines=60, limit_bytes=32_768
         )
-        return await parts.of("logs", read, None)
+        return await reading.of("logs", read, None)
 
     async def tail(container: o.Container) -> str | None:
         """Of a container that is down right now both runs are crashed ones."""

@@ -100,6 +100,7 @@ def target_of(hints: Hints, world: r.World, limit: int) -> Target:
     found = [c for c in r.candidates(hints, world) if c.strength >= r.ENOUGH]
     spaces = r.likely_namespaces(hints, world.namespaces)
     nodes = r.nodes_named(hints, world)
+    served = r.services_named(hints, world)
     answer = Target(
         summary="",
         namespace=spaces[0] if len(spaces) == 1 else "",
@@ -121,6 +122,10 @@ def target_of(hints: Hints, world: r.World, limit: int) -> Target:
         answer.alternatives = [_alternative(c) for c in tied[:limit]]
         answer.confidence = 0.4 if answer.namespace else 0.2
         answer.why = f"{len(tied)} objects fit equally: {', '.join(a.workload + ' in ' + a.namespace for a in answer.alternatives[:4])}"
+    elif len(served) == 1:
+        answer.namespace, answer.service = o.namespace(served[0]), o.name(served[0])
+        answer.confidence = 0.7
+        answer.why = f"Service {answer.service} exists and selects no workload"
     elif answer.node:
         answer.confidence, answer.why = (
             0.9 if hints.named.get("node") else 0.75,
@@ -131,7 +136,7 @@ def target_of(hints: Hints, world: r.World, limit: int) -> Target:
     else:
         answer.why = _nothing(hints, world)
     where = (
-        f"{answer.workload or answer.node or 'no workload'} in {answer.namespace}"
+        f"{answer.workload or answer.service or answer.node or 'no workload'} in {answer.namespace}"
         if answer.namespace
         else answer.workload or answer.node
     )

@@ -1,7 +1,8 @@
 """`find_unhealthy`: triage of a namespace or the whole cluster, grouped by owner."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from mcp.server.mcpserver.tools import Tool
@@ -9,30 +10,35 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.common import strict
-from mcp_servers.common.envelope import Envelope, Lean, Page, ToolFailure, ok
+from mcp_servers.common.envelope import Envelope, Lean, Page, ok
 from mcp_servers.common.untrusted import clean
-from mcp_servers.kubernetes import claims, control_plane, unhealthy
+from mcp_servers.kubernetes import claims, control_plane, namespace_signals, unhealthy
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import workload_signals as ws
 from mcp_servers.kubernetes.client import Cluster, Listing
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import OPTIONAL_NAMESPACE
+from mcp_servers.kubernetes.namespace_signals import Wiring
 from mcp_servers.kubernetes.node_signals import CODES as NODE_CODES
 from mcp_servers.kubernetes.objects import Json
-from mcp_servers.kubernetes.parts import Parts
+from mcp_servers.kubernetes.reading import Reading
+from mcp_servers.kubernetes.troubles import merged
 from mcp_servers.kubernetes.unhealthy import Group
 
-What = Literal["all", "pods", "workloads", "nodes", "volumes", "jobs"]
+Topic = Literal["pods", "workloads", "nodes", "volumes", "jobs", "services"]
+What = Literal["all", "pods", "workloads", "nodes", "volumes", "jobs", "services"]
 SIGNALS = (
     *unhealthy.POD_CODES,
     *NODE_CODES,
     *ws.CODES,
     *claims.CODES,
     *control_plane.CODES,
+    *namespace_signals.CODES,
 )
 DESCRIPTION = (
     "What is unhealthy in a namespace (or everywhere): pods in trouble by workload, workloads short of replicas, nodes, unbound volumes, "
-    "failed Jobs. One row an owner, the gravest first. An empty answer means that everything that was read is healthy."
+    "failed Jobs, Services and addresses that lead nowhere. One row an owner, the gravest first. "
+    "An empty answer means that everything that was read is healthy."
 )
 
 
@@ -40,7 +46,7 @@ class Row(Lean):
     """One owner. ``pods`` are the worst examples, ``affected`` of ``total`` counts pods or replicas."""
 
     owner: str
-    kind: Literal["pods", "workloads", "nodes", "volumes", "jobs"]
+    kind: Topic
     severity: Literal["critical", "warning", "info"]
     problem: str
     affected: int = 0
@@ -75,7 +81,9 @@ _NEEDS = {
     "nodes": ("Node", "Event"),
     "volumes": ("PersistentVolumeClaim", "Event"),
     "jobs": ("Job",),
+    "services": ("Service", "Pod", "Deployment", "StatefulSet", "DaemonSet", "ResourceQuota"),
 }
+_WIRED = ("Service", "Pod", "Deployment", "StatefulSet", "DaemonSet")
 
 
 class _Triage:
@@ -83,63 +91,84 @@ class _Triage:
 
     def __init__(self, cluster: Cluster, context: Context, namespace: str) -> None:
         self.cluster, self.context, self.namespace = cluster, context, namespace
-        self.parts, self.notes, self.checked = Parts(), list[str](), dict[str, int]()
+        self.reading, self.notes, self.checked = Reading(cluster), list[str](), dict[str, int]()
 
     async def answer(self, kind: What, limit: int) -> Unhealthy:
         now = self.context.clock()
-        asked = ("pods", "workloads", "nodes", "volumes", "jobs") if kind == "all" else (kind,)
+        asked = tuple(_NEEDS) if kind == "all" else (kind,)
         kinds = list(dict.fromkeys(k for a in asked for k in _NEEDS[a]))
         # The first list must work, the others are parts: what cannot be read is said, and the rest stands.
         reads = (self._list(k, required=k == kinds[0]) for k in kinds)
         lists = dict(zip(kinds, await asyncio.gather(*reads), strict=True))
         known = o.index(lists.get("ReplicaSet", []))
         events = lists.get("Event", [])
+        workloads: list[Json] = [w for k in ("Deployment", "StatefulSet", "DaemonSet") for w in lists.get(k, [])]
         nodes: list[Group] = []
+        system: list[Json] | None = None
         if "nodes" in asked:
-            nodes = unhealthy.node_groups(lists["Node"], events, now)
-            nodes += unhealthy.component_groups(await self._system_pods())
+            system, told = await asyncio.gather(self._system_pods(), self._node_events(lists["Node"]))
+            nodes = unhealthy.node_groups(lists["Node"], [*events, *told], now)
+            nodes += unhealthy.component_groups(system or [])
         groups: list[Group] = []
         if "pods" in asked:
-            there = None if self.parts.lost("Node") else lists["Node"]
+            there = self.reading.or_none("Node", lists["Node"])
             pods = unhealthy.pod_groups(lists["Pod"], events, there, known, now)
             groups += unhealthy.without_lost_nodes(
                 pods, {g.owner: g for g in nodes if any(s.code == "node.not_ready" for s in g.signals)}
             )
+            if "nodes" in asked and self.reading.whole("Event", "Node"):
+                nodes += unhealthy.scheduler_groups(groups, lists["Pod"], events, system, lists["Node"])
         if "workloads" in asked:
-            everything: list[Json] = [*lists["Deployment"], *lists["StatefulSet"], *lists["DaemonSet"]]
             around = ws.Surroundings(lists["Pod"], lists["ReplicaSet"], events)
-            groups = _joined(groups, unhealthy.workload_groups(everything, around, known, now))
+            groups = unhealthy.joined(groups, unhealthy.workload_groups(workloads, around, known, now))
         if "volumes" in asked:
             volumes, classes = await self._storage(lists["PersistentVolumeClaim"])
             groups += unhealthy.volume_groups(lists["PersistentVolumeClaim"], volumes, classes, events, now)
         if "jobs" in asked:
             groups += unhealthy.job_groups(lists["Job"], now)
+        if "services" in asked:
+            groups = unhealthy.joined(groups, self._wiring(lists, workloads))
         return self._put(unhealthy.ranked([*groups, *nodes]), limit)
 
-    async def _system_pods(self) -> list[Json]:
-        """The control plane's pods, where they can be seen; not being allowed to is no part of the question."""
-        try:
-            return (await self.cluster.list("Pod", control_plane.NAMESPACE, max_pages=4)).items
-        except ToolFailure:
+    def _wiring(self, lists: Mapping[str, Sequence[Json]], workloads: Sequence[Json]) -> list[Group]:
+        """How each namespace is wired. Silent where something was not read to its end: absence would prove nothing."""
+        if not self.reading.whole(*_WIRED):
             return []
+        parts = {k: _by_namespace(lists[k]) for k in ("Service", "Pod", "ResourceQuota")}
+        mine = _by_namespace(workloads)
+        found: list[Group] = []
+        for space in sorted(mine.keys() | parts["Service"].keys()):
+            services, pods, quotas = (parts[k].get(space, []) for k in ("Service", "Pod", "ResourceQuota"))
+            found += unhealthy.wiring_groups(Wiring(space, services, mine.get(space, []), pods, quotas))
+        return found
+
+    async def _system_pods(self) -> list[Json] | None:
+        """The control plane's pods; ``None`` where they may not be seen, which is no part of the question."""
+        aside = Reading(self.cluster)
+        return aside.or_none("Pod", await aside.one("Pod", control_plane.NAMESPACE, max_pages=4))
+
+    async def _node_events(self, nodes: Sequence[Json]) -> list[Json]:
+        """Events of nodes live in the namespace "default"; they are asked for where a node is not ready and its reason may stand there."""
+        if not self.namespace or all(o.text(o.conditions(n).get("Ready"), "status") == "True" for n in nodes):
+            return []
+        return await Reading(self.cluster).one("Event", "default", fields="involvedObject.kind=Node", max_pages=2)
 
     async def _storage(self, found: Sequence[Json]) -> tuple[list[Json] | None, list[Json] | None]:
         """Volumes and classes, where some claim is not bound."""
         if all(o.text(c, "status", "phase") == "Bound" for c in found):
             return None, None
-        volumes, classes = await asyncio.gather(
-            self.parts.of("PersistentVolume", self.cluster.list("PersistentVolume"), None),
-            self.parts.of("StorageClass", self.cluster.list("StorageClass"), None),
-        )
-        return (volumes.items if volumes else None), (classes.items if classes else None)
+        kinds = ("PersistentVolume", "StorageClass")
+        volumes, classes = await self.reading.all(*((k, "") for k in kinds))
+        return self.reading.or_none(kinds[0], volumes), self.reading.or_none(kinds[1], classes)
 
     async def _list(self, kind: str, *, required: bool) -> list[Json]:
         namespace = "" if kind == "Node" else self.namespace
         reading = self._reading(kind, namespace)
-        listing = await reading if required else await self.parts.of(kind, reading, Listing([]))
+        listing = await reading if required else await self.reading.of(kind, reading, Listing([]))
         if not listing.complete:
+            self.reading.cut.add(kind)
             self.notes.append(listing.note)
-        if kind not in ("ReplicaSet", "Event"):
+        if kind not in ("ReplicaSet", "Event", "ResourceQuota"):
             self.checked[kind] = len(listing.items)
         return listing.items
 
@@ -163,7 +192,7 @@ class _Triage:
         rows = [_row(g) for g in groups[:limit]]
         answer = Unhealthy(
             summary=self._summary(groups, scope),
-            signals=unhealthy.merged(s for g in groups for s in g.signals),
+            signals=merged(s for g in groups for s in g.signals),
             notes=self.notes,
             scope=scope,
             checked=self.checked,
@@ -173,7 +202,7 @@ class _Triage:
         )
         if not groups:
             answer.notes.append(self._why_empty(scope))
-        self.parts.into(answer)
+        self.reading.into(answer)
         return answer
 
     def _counted(self) -> str:
@@ -182,7 +211,7 @@ class _Triage:
     def _why_empty(self, scope: str) -> str:
         if not any(self.checked.values()):
             return f"{scope} holds none of what was looked for: does it exist, and is it the right one?"
-        missing = f"; could not read {', '.join(p.part for p in self.parts.partial)}" if self.parts.partial else ""
+        missing = f"; could not read {', '.join(self.reading.missing)}" if self.reading.missing else ""
         return f"everything that was read in {scope} is healthy: {self._counted()}{missing}"
 
     def _summary(self, groups: Sequence[Group], scope: str) -> str:
@@ -196,17 +225,11 @@ def _short(group: Group) -> str:
     return clean(f"{group.owner}: {group.text}", 160)
 
 
-def _joined(told: list[Group], found: list[Group]) -> list[Group]:
-    """A workload's missing replicas next to its pods' trouble: one row with both signals, not two."""
-    by_owner = {g.owner: g for g in told}
-    rest = []
-    for group in found:
-        known = by_owner.get(group.owner)
-        if known is None:
-            rest.append(group)
-        else:
-            known.signals = [*known.signals, *group.signals]
-    return [*told, *rest]
+def _by_namespace(items: Sequence[Json]) -> dict[str, list[Json]]:
+    spaces: dict[str, list[Json]] = defaultdict(list)
+    for item in items:
+        spaces[o.namespace(item)].append(item)
+    return spaces
 
 
 def _row(group: Group) -> Row:

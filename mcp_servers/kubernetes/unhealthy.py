@@ -6,21 +6,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mcp_servers.common.envelope import Signal
-from mcp_servers.common.signals import CATALOGUE, EFFECTS, signal
+from mcp_servers.common.signals import CATALOGUE, signal
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import workload_signals as ws
 from mcp_servers.kubernetes.claims import claim_signal
 from mcp_servers.kubernetes.container_signals import NOT_READY_S
-from mcp_servers.kubernetes.control_plane import component_signals
+from mcp_servers.kubernetes.control_plane import component_signals, silent_scheduler, uses_default_scheduler
+from mcp_servers.kubernetes.namespace_signals import Wiring, wiring_signals
 from mcp_servers.kubernetes.node_signals import node_signals
 from mcp_servers.kubernetes.objects import Json
+from mcp_servers.kubernetes.pod_rows import PodRow, pod_row
 from mcp_servers.kubernetes.pod_signals import pod_signals
-from mcp_servers.kubernetes.pod_view import PodOut, pod_out
 from mcp_servers.kubernetes.quantities import parse_time, seconds_since
+from mcp_servers.kubernetes.troubles import RANK, events_by_pod, merged
 from mcp_servers.kubernetes.workload_state import counts
 
 FAILED_JOB_S = 24 * 3600
-_RANK = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass
@@ -28,17 +29,17 @@ class Group:
     """One owner with what is wrong about it."""
 
     owner: str
-    kind: str  # pods | workloads | nodes | volumes | jobs
+    kind: str  # pods | workloads | nodes | volumes | jobs | services
     text: str = ""
     signals: list[Signal] = field(default_factory=list)
-    pods: list[PodOut] = field(default_factory=list)
+    pods: list[PodRow] = field(default_factory=list)
     affected: int = 0
     total: int = 0
     since: str = ""
 
     @property
     def severity(self) -> str:
-        return min((s.severity for s in self.signals), key=lambda s: _RANK[s], default="info")
+        return min((s.severity for s in self.signals), key=lambda s: RANK[s], default="info")
 
 
 def pod_groups(
@@ -49,12 +50,7 @@ def pod_groups(
     now: datetime,
 ) -> list[Group]:
     """Pods in trouble by their workload; one signal for each kind of trouble, with ``count`` of the pods that show it."""
-    by_pod: dict[tuple[str, str], list[Json]] = defaultdict(list)
-    for event in events:
-        if o.text(event, "involvedObject", "kind") == "Pod":
-            by_pod[(o.text(event, "involvedObject", "namespace"), o.text(event, "involvedObject", "name"))].append(
-                event
-            )
+    by_pod = events_by_pod(events)
     groups: dict[str, Group] = {}
     totals: dict[str, int] = defaultdict(int)
     for pod in pods:
@@ -68,7 +64,7 @@ def pod_groups(
         group = groups.setdefault(owner, Group(owner, "pods"))
         group.affected += 1
         group.signals += found
-        group.pods.append(pod_out(pod, owner, now))
+        group.pods.append(pod_row(pod, now))
     for owner, group in groups.items():
         group.total = totals[owner]
         group.signals = merged(group.signals)
@@ -93,20 +89,6 @@ def _suspicious(pod: Json, now: datetime) -> bool:
     return restarted is not None and (now - restarted).total_seconds() < 1800
 
 
-def merged(signals: Iterable[Signal]) -> list[Signal]:
-    """Signals of one owner, code and reason as one: the gravest first, ``count`` the number of objects that show it."""
-    same: dict[tuple[str, str, str], list[Signal]] = {}
-    for found in signals:
-        same.setdefault((found.owner or found.subject, found.code, found.reason), []).append(found)
-    rows = []
-    for alike in same.values():
-        subjects = {s.subject for s in alike}
-        since = min((s.since for s in alike if s.since), default=None)
-        count = len(subjects) if len(subjects) > 1 else alike[0].count
-        rows.append(alike[0].model_copy(update={"count": count, "since": since}))
-    return sorted(rows, key=lambda s: (_RANK[s.severity], s.code in EFFECTS, s.since or "9", s.code))
-
-
 def workload_groups(
     workloads: Sequence[Json], around: ws.Surroundings, known: Mapping[str, Json], now: datetime
 ) -> list[Group]:
@@ -122,7 +104,7 @@ def workload_groups(
         if not found or _parked(workload):
             continue
         seen = counts(workload)
-        found.sort(key=lambda s: (_RANK[s.severity], s.code == "deploy.unavailable"))
+        found.sort(key=lambda s: (RANK[s.severity], s.code == "deploy.unavailable"))
         since = min((s.since for s in found if s.since), default="")
         missing = max(0, seen.wanted - seen.available)
         groups.append(Group(ref, "workloads", found[0].detail, found, affected=missing, total=seen.wanted, since=since))
@@ -140,11 +122,33 @@ def _parked(workload: Json) -> bool:
 
 def component_groups(pods: Sequence[Json]) -> list[Group]:
     """Parts of the control plane that do not run."""
-    return [Group(s.subject, "nodes", s.detail, [s], since=s.since or "") for s in component_signals(pods)]
+    return [_of_node(s) for s in component_signals(pods)]
+
+
+def _of_node(found: Signal) -> Group:
+    return Group(found.subject, "nodes", found.detail, [found], since=found.since or "")
+
+
+def scheduler_groups(
+    groups: Sequence[Group],
+    pods: Sequence[Json],
+    events: Sequence[Json],
+    system: Sequence[Json] | None,
+    nodes: Sequence[Json],
+) -> list[Group]:
+    """The scheduler, where ``groups`` hold pods that it is silent about. ``system`` are the control plane's pods, ``None`` when unknown."""
+    silent = [s for g in groups for s in g.signals if s.reason == "scheduler_silent"]
+    there = {o.ref_of(p): p for p in pods} if silent else {}
+    waiting = [s for s in silent if s.subject in there and uses_default_scheduler(there[s.subject])]
+    return [_of_node(s) for s in silent_scheduler(waiting, events, system, nodes)]
+
+
+# What a node that is not ready does to its pods, whatever else is said of them.
+_NODE_EFFECTS = ("k8s.pod.node_lost", "k8s.pod.stuck_terminating", "k8s.pod.not_ready")
 
 
 def _comes_with_node(found: Signal) -> bool:
-    return found.code == "k8s.pod.node_lost" or (found.code == "k8s.pod.sandbox_failed" and found.reason == "runtime")
+    return found.code in _NODE_EFFECTS or (found.code == "k8s.pod.sandbox_failed" and found.reason == "runtime")
 
 
 def without_lost_nodes(groups: Sequence[Group], lost: Mapping[str, Group]) -> list[Group]:
@@ -201,6 +205,18 @@ def volume_groups(
     return groups
 
 
+def wiring_groups(wiring: Wiring) -> list[Group]:
+    """What is wrong with how a namespace is wired, by Service or by the workload that was given a wrong address. What only informs is left
+    out: triage is about trouble.
+    """
+    groups: dict[str, Group] = {}
+    for found in wiring_signals(wiring):
+        if found.severity != "info":
+            group = groups.setdefault(found.subject, Group(found.subject, "services", found.detail))
+            group.signals.append(found)
+    return list(groups.values())
+
+
 def job_groups(jobs: Sequence[Json], now: datetime) -> list[Group]:
     """Jobs that failed within a day."""
     groups = []
@@ -220,9 +236,22 @@ def job_groups(jobs: Sequence[Json], now: datetime) -> list[Group]:
     return groups
 
 
+def joined(told: list[Group], found: list[Group]) -> list[Group]:
+    """What was found about an owner that has a row already goes into that row: a workload's missing replicas to its pods' trouble."""
+    by_owner = {g.owner: g for g in told}
+    rest = []
+    for group in found:
+        known = by_owner.get(group.owner)
+        if known is None:
+            rest.append(group)
+        else:
+            known.signals = [*known.signals, *group.signals]
+    return [*told, *rest]
+
+
 def ranked(groups: Iterable[Group]) -> list[Group]:
     """The gravest first; nodes before what runs on them, then what affects most."""
-    return sorted(groups, key=lambda g: (_RANK[g.severity], g.kind != "nodes", -g.affected, g.owner))
+    return sorted(groups, key=lambda g: (RANK[g.severity], g.kind != "nodes", -g.affected, g.owner))
 
 
 POD_CODES = tuple(code for code in CATALOGUE if code.startswith("k8s.pod."))

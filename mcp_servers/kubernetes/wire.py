@@ -10,6 +10,8 @@ import importlib
 import json
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,19 +50,25 @@ class StatusFailure(ToolFailure):
         self.said = said
 
 
+def client_library() -> tuple[Any, Any]:
+    """The Kubernetes client's (client, config) modules. The first call imports them, which takes about a second: call it in a thread."""
+    return importlib.import_module("kubernetes.aio.client"), importlib.import_module("kubernetes.aio.config")
+
+
 class Wire:
     """One configured HTTP client. `open` reads the credentials and connects nothing; the first request does."""
 
     def __init__(self, api: Any, settings: KubernetesSettings) -> None:
         self._api = api
         self._settings = settings
+        self.skew_s: float | None = (
+            None  # the API server's clock minus ours, as its last answer told; whole seconds at best
+        )
 
     @classmethod
     async def open(cls, settings: KubernetesSettings) -> "Wire":
         """Read kubeconfig or the pod's own credentials. Raises `ToolFailure` UNAVAILABLE or UNAUTHORIZED with what to mend."""
-        # The library takes about two seconds to import: not on the event loop, and not before somebody asks for a cluster.
-        config: Any = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.config")
-        client: Any = importlib.import_module("kubernetes.aio.client")
+        client, config = await asyncio.to_thread(client_library)
         configuration = client.Configuration()
         configuration.connection_pool_maxsize = 10
         configuration.retries = None  # False would count as 0 attempts and switch its retries on
@@ -171,6 +179,7 @@ class Wire:
                 retryable=True,
                 hint="check the address in the kubeconfig, DNS, the network policy and the certificate authority",
             ) from error
+        self.skew_s = _skew(response.headers.get("Date", ""), datetime.now(UTC))
         if response.status >= 300:
             raise _failure(response, data, request.path)
         return data
@@ -207,6 +216,15 @@ async def _read(response: aiohttp.ClientResponse, request: _Request) -> bytes:
                 hint="narrow the request to one namespace; RCA_MAX_UPSTREAM_BYTES raises the limit",
             )
     return b"".join(parts)
+
+
+def _skew(told: str, now: datetime) -> float | None:
+    """Seconds by which an HTTP date is ahead of ``now``; ``None`` where there is no such date."""
+    try:
+        moment = parsedate_to_datetime(told)
+    except ValueError:
+        return None
+    return (moment - now).total_seconds() if moment.tzinfo else None
 
 
 def _parse(body: bytes) -> Any:

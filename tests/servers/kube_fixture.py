@@ -25,6 +25,8 @@ from mcp_servers.kubernetes.settings import load
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 22, 7, 0, 0, tzinfo=UTC)
 PLURALS = {row.plural: kind for kind, row in KINDS.items() if not row.optional}
+METRICS_API = "metrics.k8s.io/v1beta1"  # served where a test adds it to ``versions``
+METRICS = {"pods": "PodMetrics", "nodes": "NodeMetrics"}
 MODERN = tuple(dict.fromkeys(row.versions[0] for row in KINDS.values() if not row.optional))
 
 
@@ -42,9 +44,15 @@ class FakeCluster:
     versions: tuple[str, ...] = MODERN
     absent: frozenset[str] = frozenset()  # resources that a served version lacks
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
+    powers: frozenset[str] = (
+        frozenset()
+    )  # what reviews allow beside get and list of everything but Secrets: "create pods/exec"
+    denied: frozenset[str] = frozenset()  # what they refuse of that: "list events"
+    date: str = ""  # the Date of every answer, where it is not the present
     expire_once: bool = False
     requests: list[tuple[str, str]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    reviews: list[str] = field(default_factory=list)
     url: str = ""
 
     def writes(self) -> list[tuple[str, str]]:
@@ -66,6 +74,12 @@ class FakeCluster:
         return str(file)
 
     async def handle(self, request: web.Request) -> web.Response:
+        answer = await self._answer(request)
+        if self.date:
+            answer.headers["Date"] = self.date
+        return answer
+
+    async def _answer(self, request: web.Request) -> web.Response:
         self.requests.append((request.method, request.path))
         self.tokens.append(request.headers.get("Authorization", ""))
         path = request.path.removeprefix("/base")
@@ -74,7 +88,11 @@ class FakeCluster:
                 return _status(status, message)
         if request.method == "POST" and path.endswith("/selfsubjectaccessreviews"):
             wish = (await request.json())["spec"]["resourceAttributes"]
-            allowed = wish["verb"] in ("get", "list") and wish["resource"] != "secrets"
+            inner = f"/{wish['subresource']}" if wish.get("subresource") else ""
+            what = f"{wish['verb']} {wish['resource']}{inner}"
+            reading = wish["verb"] in ("get", "list") and wish["resource"] != "secrets" and inner in ("", "/log")
+            allowed = (reading and what not in self.denied) or what in self.powers
+            self.reviews.append(what)
             return web.json_response({"kind": "SelfSubjectAccessReview", "status": {"allowed": allowed}}, status=201)
         if request.method != "GET":
             return _status(405, "read-only")
@@ -95,7 +113,7 @@ class FakeCluster:
         space = ""
         if rest[0] == "namespaces" and len(rest) > 2:
             space, rest = rest[1], rest[2:]
-        kind = PLURALS.get(rest[0])
+        kind = (METRICS if version == METRICS_API else PLURALS).get(rest[0])
         if kind is None:
             return _status(404, "the server could not find the requested resource")
         rows = [o for o in self.objects if o["kind"] == kind and (not space or o["metadata"].get("namespace") == space)]

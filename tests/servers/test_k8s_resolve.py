@@ -89,6 +89,53 @@ class TestNamedHints:
         assert answer.data["namespace"] == "store"
 
 
+class TestAddressesOfServices:
+    """What a log line, a trace or a probe names: where the Service is reached."""
+
+    def shop(self) -> list[k.Json]:
+        web = k.service(
+            "web", {"app": "frontend"}, spec={"clusterIP": "10.96.0.77", "clusterIPs": ["10.96.0.77", "fd00::77"]}
+        )
+        broken = k.service("billing", {"app": "nobody"}, spec={"clusterIP": "10.96.0.78"})
+        return [*(i for i in shop() if i["metadata"]["name"] != "web"), web, broken]
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "10.96.0.77 critical",
+            "10.96.0.77:80",
+            "[fd00::77]:80",
+            "namespace=shop web:80",
+            "web.shop:80",
+            "web.shop",
+            "web.shop.svc:80",
+            "http://web.shop.svc.cluster.local/api?x=1",
+            "service=web.shop.svc",
+            "namespace=shop service=web:80",
+        ],
+    )
+    async def test_lead_to_the_service_and_what_it_selects(self, tmp_path: Path, query: str) -> None:
+        answer = await ask(k.write(tmp_path, self.shop()), "resolve_target", query=query)
+        found = answer.data
+        assert (found["namespace"], found["workload"], found["service"]) == ("shop", "Deployment/frontend", "web")
+        assert found["confidence"] >= 0.7
+
+    @pytest.mark.parametrize("query", ["billing.shop.svc:80", "10.96.0.78", "namespace=shop billing"])
+    async def test_a_service_that_selects_nobody_is_found_as_well(self, tmp_path: Path, query: str) -> None:
+        answer = await ask(k.write(tmp_path, self.shop()), "resolve_target", query=query)
+        found = answer.data
+        assert (found["namespace"], found["workload"], found["service"]) == ("shop", "", "billing")
+        assert "selects no workload" in found["why"]
+
+    async def test_a_host_elsewhere_is_nothing_here(self, tmp_path: Path) -> None:
+        answer = await ask(k.write(tmp_path, self.shop()), "resolve_target", query="api.example.com:443")
+        assert (answer.data["confidence"], answer.data["service"]) == (0.0, "")
+
+    async def test_a_scrape_target_on_a_node_is_the_node(self, tmp_path: Path) -> None:
+        answer = await ask(k.write(tmp_path, self.shop()), "resolve_target", query="worker-01:9100")
+        assert (answer.data["node"], answer.data["workload"]) == ("worker-01", "")
+
+
 class TestDoubt:
     async def test_ambiguity_is_said_and_not_guessed(self, tmp_path: Path) -> None:
         answer = await resolve(tmp_path, "frontend critical")
