@@ -48,7 +48,11 @@ def offered(door: Door, patterns: tuple[str, ...]) -> list[ToolInfo]:
     Raises `bot.patterns.PatternError`.
     """
     selection = Selection(patterns)
-    infos = [info for name, info in door.inventory().items() if info.allowed and selection.admits(name)]
+    infos = [
+        info
+        for name, info in door.inventory().items()
+        if info.allowed and info.audience != "operator" and selection.admits(name)
+    ]
     return infos[:MAX_FUNCTIONS]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from mcp.types import Tool
 
-from mcp_servers.common.strict import SIGNALS_KEY
+from mcp_servers.common.strict import AUDIENCE_KEY, SIGNALS_KEY
 
 MAX_DESCRIPTION: Final = 2_000
 """Longest tool description that is kept, in characters; the pin covers all of it."""
@@ -21,6 +21,7 @@ class ToolInfo:
     """One tool of one server.
 
     ``name`` is ``server.tool``. ``schema`` is the JSON schema of its arguments. ``signals`` are the codes that it says it may emit.
+    ``audience`` is "operator" for tools that are for people who run the bot, not for a model.
     ``state`` is ``allowed``, ``denied`` by the policy, or ``changed`` since it was pinned; ``reason`` says why in one line.
     ``sha256`` is the pin of its definition, for ``pins`` in the configuration.
     """
@@ -35,6 +36,7 @@ class ToolInfo:
     reason: str = ""
     sha256: str = ""
     read_only: bool = False
+    audience: str = ""
 
     @property
     def allowed(self) -> bool:
@@ -71,6 +73,11 @@ def definition_hash(tool: Tool) -> str:
     """
     definition = {"name": tool.name, "description": tool.description or "", "schema": tool.input_schema}
     return hashlib.sha256(json.dumps(definition, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def declared_audience(tool: Tool) -> str:
+    """Whom the tool says it is for; "" for everyone."""
+    return str((tool.meta or {}).get(AUDIENCE_KEY) or "")[:40]
 
 
 def declared_signals(tool: Tool) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from bot.tools.inventory import (
     ServerHealth,
     ServerState,
     ToolInfo,
+    declared_audience,
     declared_signals,
     definition_hash,
 )
@@ -221,6 +222,7 @@ class Server:
             description=(tool.description or "")[:MAX_DESCRIPTION],
             schema=tool.input_schema,
             signals=declared_signals(tool),
+            audience=declared_audience(tool),
             state="changed" if changed else "allowed" if ruling.allowed else "denied",
             reason=changed or ruling.reason,
             sha256=sha,

@@ -28,7 +28,19 @@ from mcp_servers.kubernetes.troubles import Ground, pods_signals
 from mcp_servers.kubernetes.workload_state import rollout_status
 
 Json = dict[str, Any]
-SERVICE_CODES = tuple(code for code in CATALOGUE if code.startswith("svc.") or code == "net.policy_blocks")
+SERVICE_CODES = (
+    "svc.address_wrong",
+    "svc.externalname",
+    "svc.missing",
+    "svc.no_endpoints",
+    "svc.partial_endpoints",
+    "svc.port_mismatch",
+    "svc.protocol_mismatch",
+    "svc.selector_mismatch",
+    "svc.single_replica",
+    "svc.zone_skew",
+    "net.policy_blocks",
+)
 POD_CODES = tuple(code for code in CATALOGUE if code.startswith("k8s.pod."))
 SIGNALS = (*SERVICE_CODES, *ws.CODES, "hpa.at_max", "hpa.no_metrics", "hpa.scaled_recently", "pdb.blocking", *POD_CODES)
 DESCRIPTION = (

@@ -157,7 +157,7 @@ async def test_every_signal_of_the_kubernetes_server_means_something_or_is_left_
     """A new signal must get a finding in every shipped playbook's shared files, or a place in this list."""
     silent = {
         "change.none_found", "change.rollback_seen", "cron.missed", "deploy.paused", "deploy.rollout_in_progress", "ds.misscheduled",
-        "hpa.no_metrics", "hpa.scaled_recently", "log.silence", "node.cordoned", "svc.externalname", "svc.single_replica", "svc.zone_skew",
+        "hpa.no_metrics", "hpa.scaled_recently", "log.silence", "node.cordoned", "res.no_limits", "svc.externalname", "svc.single_replica", "svc.zone_skew",
     }  # fmt: skip
     sent = {code for tool in (await inventory()).values() for code in tool.signals}
     for playbook in load_library().playbooks.values():
