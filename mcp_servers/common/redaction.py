@@ -97,6 +97,12 @@ def _rules() -> list[tuple[Any, str | Sub]]:
         (r"https://hooks\.slack\.com/(?:services|workflows|triggers)/[^\s\"'<>]+", "[redacted:slack]"),
         (r"\bsk-[A-Za-z0-9_-]{20,}|\bAIza[0-9A-Za-z_-]{35}|\bglpat-[\w-]{20,}|\bnpm_[A-Za-z0-9]{30,}", "[redacted:key]"),
         (r"\bhv[sb]\.[A-Za-z0-9_-]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}", "[redacted:key]"),
+        (r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|\bSK[0-9a-f]{32}\b|\bNRAK-[A-Z0-9]{27}", "[redacted:key]"),
+        (r"\bdop_v1_[0-9a-f]{64}|\bhf_[A-Za-z0-9]{30,}|\bpypi-[\w-]{40,}|\bdckr_pat_[\w-]{20,}", "[redacted:key]"),
+        (r"\bdapi[0-9a-f]{32}|\bglsa_\w{30,}|\bshp(?:at|ss|ca|pa)_[0-9a-f]{32}|\bAGE-SECRET-KEY-1[A-Z0-9]+", "[redacted:key]"),
+        (r"\b\d{8,10}:AA[\w-]{33}|discord(?:app)?\.com/api/webhooks/[^\s\"'<>]+", "[redacted:key]"),
+        (r"(?i)\b(AccountKey|SharedAccessSignature)=[^\s;\"']+", r"\1=[redacted]"),
+        (r"(?i)([?&](?:sig|x-amz-signature|x-amz-security-token|x-goog-signature)=)[^&\s\"'<>]+", r"\1[redacted]"),
         (rf"(?i)[\w.-]{{0,40}}{_WORDS}[\w.-]{{0,24}}\\{{0,2}}[\"']?\s{{0,4}}[:=]>?\s{{0,4}}(?:{_QUOTED}|{plain})", _pair),
         (rf"(?i)--?[\w-]{{0,30}}(?:password|passwd|secret|api-?key|access-?key|token)\s+(?:{_QUOTED}|{plain})", _pair),
         (rf"(?i)[\w.-]{{0,40}}token\\{{0,2}}[\"']?\s{{0,4}}[:=]>?\s{{0,4}}(?:{_QUOTED}|{plain})", _token_pair),
@@ -110,6 +116,7 @@ _RULES = _rules()
 _SUSPICIOUS = re2.compile(
     r"(?i)pass|pwd|secret|token|key|cred|dsn|author|cookie|bearer|basic|@|://|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat"
     r"|xox|xapp|sk-|AIza|npm_|hv[sb]\.|SG\.|\d(?:[ -]?\d){12}"
+    r"|[sr]k_|SK[0-9a-f]{8}|NRAK|dop_v1|hf_|pypi-|dckr_|dapi|glsa_|shp(?:at|ss|ca|pa)_|:AA|discord|[?&](?:sig|x-amz|x-goog)|signature"
 )
 
 
