@@ -28,13 +28,17 @@ CODES = (
 
 @dataclass(frozen=True)
 class Wiring:
-    """A namespace's objects, all of each kind. ``workloads`` are Deployments, StatefulSets and DaemonSets."""
+    """A namespace's objects, all of each kind. ``workloads`` are Deployments, StatefulSets and DaemonSets.
+
+    ``resolved`` names the Services that are known to have ready endpoints.
+    """
 
     namespace: str
     services: Sequence[Json] = ()
     workloads: Sequence[Json] = ()
     pods: Sequence[Json] = ()
     quotas: Sequence[Json] = ()
+    resolved: frozenset[str] = frozenset()
 
 
 def wiring_signals(wiring: Wiring) -> list[Signal]:
@@ -49,7 +53,8 @@ def wiring_signals(wiring: Wiring) -> list[Signal]:
         for mismatch in selector_signals(service, chosen):
             leftover = idle and mismatch.severity == "warning"
             found.append(mismatch.model_copy(update={"severity": "info"}) if leftover else mismatch)
-        found += port_signals(service, [p for p in chosen.pods if not o.is_finished(p)])
+        alive = [p for p in chosen.pods if not o.is_finished(p)]
+        found += port_signals(service, alive, resolved=o.name(service) in wiring.resolved)
     found += address_signals(wiring.workloads, wiring.services, wiring.namespace)
     for name, calls in missing_services(wiring).items():
         found += missing_signals(name, calls, wiring)

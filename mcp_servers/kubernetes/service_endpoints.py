@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mcp_servers.common.envelope import ToolFailure
 from mcp_servers.kubernetes import objects as o
+from mcp_servers.kubernetes.reading import Reading
+from mcp_servers.kubernetes.service_selection import selector
 
 Json = dict[str, Any]
 ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
@@ -52,3 +55,19 @@ def from_endpoints(item: Json | None) -> Endpoints:
     waiting = [a for s in o.rows(item, "subsets") for a in o.rows(s, "notReadyAddresses")]
     names = frozenset(o.text(a, "targetRef", "name") for a in addresses) - {""}
     return Endpoints(len(addresses), len(waiting), len(addresses), 0, {}, names)
+
+
+async def endpoints_of(service: Json, reading: Reading) -> Endpoints:
+    """From slices; from Endpoints where there are no slices (old or unserved API, selector-less Services)."""
+    space, name = o.namespace(service), o.name(service)
+    slices = await reading.one("EndpointSlice", space, labels=f"kubernetes.io/service-name={name}")
+    if slices:
+        return from_slices(slices)
+    try:
+        kept = await reading.cluster.find("Endpoints", name, space)
+        if kept is None and "EndpointSlice" not in reading.missing and selector(service):
+            return Endpoints()  # slices were read and there are none
+        return from_endpoints(kept)
+    except ToolFailure as failure:
+        reading.notes.append(f"endpoints of {name} could not be read: {failure.info.message}")
+        return Endpoints(known=False)

@@ -65,12 +65,16 @@ def _kind(port: Json, pod: Json) -> Literal["ok", "unknown", "port", "protocol"]
     return "ok" if any(s.protocol == protocol for s in here) else "protocol"
 
 
-def port_signals(service: Json, pods: Sequence[Json]) -> list[Signal]:
-    """Mismatches between a Service's target ports and what its selected pods declare."""
-    return list(_port_signals(service, pods))
+def port_signals(service: Json, pods: Sequence[Json], *, resolved: bool = False) -> list[Signal]:
+    """Mismatches between a Service's target ports and what its selected pods declare.
+
+    ``resolved``: the cluster lists ready endpoints for the Service. It does so only where a named port was found, so a name is then
+    no cause, whatever the pods declare; a number is taken as it is and proves nothing.
+    """
+    return list(_port_signals(service, pods, resolved=resolved))
 
 
-def _port_signals(service: Json, pods: Sequence[Json]) -> Iterator[Signal]:
+def _port_signals(service: Json, pods: Sequence[Json], *, resolved: bool) -> Iterator[Signal]:
     if not pods:
         return
     subject, owner = o.ref_of(service), ""
@@ -91,7 +95,7 @@ def _port_signals(service: Json, pods: Sequence[Json]) -> Iterator[Signal]:
             hints = _pointed_at(sample)
             numbers = {str(s.number) for s in served(sample)} | {s.name for s in served(sample) if s.name}
             # A name that no container declares resolves to nothing; a number is only suspicious until something confirms it.
-            sure = bool(name) or (bool(hints & numbers) and wanted not in hints)
+            sure = (bool(name) and not resolved) or (bool(number) and bool(hints & numbers) and wanted not in hints)
             detail = f"Service {o.name(service)} sends port {at} to targetPort {wanted}, its pods declare {declared}"
             yield signal(
                 "svc.port_mismatch",

@@ -21,7 +21,7 @@ from mcp_servers.kubernetes.naming import hint_for
 from mcp_servers.kubernetes.network_policies import policy_signals
 from mcp_servers.kubernetes.pod_rows import PodRow, pod_row, trouble_first
 from mcp_servers.kubernetes.reading import Reading
-from mcp_servers.kubernetes.service_endpoints import Endpoints, from_endpoints, from_slices
+from mcp_servers.kubernetes.service_endpoints import Endpoints, endpoints_of
 from mcp_servers.kubernetes.service_ports import port_signals, served, target_of
 from mcp_servers.kubernetes.service_selection import Selection, selection, selector, selector_signals, template_labels
 from mcp_servers.kubernetes.troubles import Ground, pods_signals
@@ -141,22 +141,6 @@ class Around:
         return around
 
 
-async def endpoints_of(service: Json, reading: Reading) -> Endpoints:
-    """From slices; from Endpoints where there are no slices (old or unserved API, selector-less Services)."""
-    space, name = o.namespace(service), o.name(service)
-    slices = await reading.one("EndpointSlice", space, labels=f"kubernetes.io/service-name={name}")
-    if slices:
-        return from_slices(slices)
-    try:
-        kept = await reading.cluster.find("Endpoints", name, space)
-        if kept is None and "EndpointSlice" not in reading.missing and selector(service):
-            return Endpoints()  # slices were read and there are none
-        return from_endpoints(kept)
-    except ToolFailure as failure:
-        reading.notes.append(f"endpoints of {name} could not be read: {failure.info.message}")
-        return Endpoints(known=False)
-
-
 async def health_of(service: Json, around: Around, reading: Reading, context: Context) -> ServiceHealth:
     ref, space, name, now = o.ref_of(service), o.namespace(service), o.name(service), context.clock()
     answer = ServiceHealth(summary="", namespace=space, service=_service(service))
@@ -178,7 +162,7 @@ async def health_of(service: Json, around: Around, reading: Reading, context: Co
     answer.pods = [pod_row(p, now) for p in trouble_first(alive)[:8]]
     answer.workloads = [o.ref_of(w) for w in chosen.workloads][:5]
     answer.workload_status = [rollout_status(w) for w in chosen.workloads][:5]
-    signals: list[Signal] = [*selector_signals(service, chosen), *port_signals(service, alive)]
+    signals: list[Signal] = [*selector_signals(service, chosen), *port_signals(service, alive, resolved=seen.ready > 0)]
     signals += _endpoint_signals(service, seen, alive)
     signals += _policy_signals(service, alive, around.policies)
     signals += address_signals(around.workloads, around.services, space)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from mcp.server.mcpserver.tools import Tool
@@ -18,10 +19,11 @@ from mcp_servers.kubernetes import workload_signals as ws
 from mcp_servers.kubernetes.client import Cluster, Listing
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import OPTIONAL_NAMESPACE
-from mcp_servers.kubernetes.namespace_signals import Wiring
+from mcp_servers.kubernetes.namespace_signals import Wiring, wiring_signals
 from mcp_servers.kubernetes.node_signals import CODES as NODE_CODES
 from mcp_servers.kubernetes.objects import Json
 from mcp_servers.kubernetes.reading import Reading
+from mcp_servers.kubernetes.service_endpoints import endpoints_of
 from mcp_servers.kubernetes.troubles import merged
 from mcp_servers.kubernetes.unhealthy import Group
 
@@ -83,6 +85,7 @@ _NEEDS = {
     "jobs": ("Job",),
     "services": ("Service", "Pod", "Deployment", "StatefulSet", "DaemonSet", "ResourceQuota"),
 }
+MOST_SUSPECTS = 5  # Services whose endpoints are looked up in one triage
 _WIRED = ("Service", "Pod", "Deployment", "StatefulSet", "DaemonSet")
 
 
@@ -127,10 +130,10 @@ class _Triage:
         if "jobs" in asked:
             groups += unhealthy.job_groups(lists["Job"], now)
         if "services" in asked:
-            groups = unhealthy.joined(groups, self._wiring(lists, workloads))
+            groups = unhealthy.joined(groups, await self._wiring(lists, workloads))
         return self._put(unhealthy.ranked([*groups, *nodes]), limit)
 
-    def _wiring(self, lists: Mapping[str, Sequence[Json]], workloads: Sequence[Json]) -> list[Group]:
+    async def _wiring(self, lists: Mapping[str, Sequence[Json]], workloads: Sequence[Json]) -> list[Group]:
         """How each namespace is wired. Silent where something was not read to its end: absence would prove nothing."""
         if not self.reading.whole(*_WIRED):
             return []
@@ -139,8 +142,19 @@ class _Triage:
         found: list[Group] = []
         for space in sorted(mine.keys() | parts["Service"].keys()):
             services, pods, quotas = (parts[k].get(space, []) for k in ("Service", "Pod", "ResourceQuota"))
-            found += unhealthy.wiring_groups(Wiring(space, services, mine.get(space, []), pods, quotas))
+            wiring = Wiring(space, services, mine.get(space, []), pods, quotas)
+            found += unhealthy.wiring_groups(replace(wiring, resolved=await self._resolved(wiring)))
         return found
+
+    async def _resolved(self, wiring: Wiring) -> frozenset[str]:
+        """Of the Services whose port looks wrong, those for which the cluster has ready endpoints all the same."""
+        wrong = {
+            s.subject for s in wiring_signals(wiring) if s.code == "svc.port_mismatch" and s.severity == "critical"
+        }
+        suspects = [s for s in wiring.services if o.ref_of(s) in wrong][:MOST_SUSPECTS]
+        aside = Reading(self.cluster)  # what cannot be read leaves the suspicion as it is
+        seen = await asyncio.gather(*(endpoints_of(s, aside) for s in suspects))
+        return frozenset(o.name(s) for s, behind in zip(suspects, seen, strict=True) if behind.ready)
 
     async def _system_pods(self) -> list[Json] | None:
         """The control plane's pods; ``None`` where they may not be seen, which is no part of the question."""

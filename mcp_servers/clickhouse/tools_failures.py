@@ -1,0 +1,212 @@
+"""`get_failed_queries` and `get_schema_changes`: what the server refused, and who changed its schema, rights or settings before."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from mcp_servers.clickhouse import query_statements as q
+from mcp_servers.clickhouse.client import Row
+from mcp_servers.clickhouse.context import Context
+from mcp_servers.clickhouse.reading import Reading, iso, number_of, whole
+from mcp_servers.clickhouse.texts import said, shape
+from mcp_servers.clickhouse.tools_queries import window_of
+from mcp_servers.common import strict
+from mcp_servers.common.envelope import Envelope, Lean, Page, ok
+from mcp_servers.common.signals import signal
+from mcp_servers.common.timerange import parse_range
+from mcp_servers.common.untrusted import clean
+
+# What an error code means for the server: signal and reason.
+MEANS: Mapping[int, tuple[str, str]] = {
+    241: ("ch.memory_limit", ""),
+    159: ("ch.query_timeout", "ran_out"),
+    160: ("ch.query_timeout", "estimated"),
+    252: ("ch.too_many_parts", ""),
+    202: ("ch.too_many_queries", ""),
+    242: ("ch.readonly_replica", ""),
+    319: ("ch.keeper", ""),
+    225: ("ch.keeper", ""),
+    999: ("ch.keeper", ""),
+    210: ("ch.network", "socket"),
+    279: ("ch.network", "all_replicas"),
+    243: ("ch.disk_full", "refused"),
+    60: ("ch.schema_mismatch", "table"),
+    47: ("ch.schema_mismatch", "column"),
+    516: ("ch.auth", "password"),
+    497: ("ch.auth", "grant"),
+}
+FAILED_SIGNALS = tuple(dict.fromkeys(code for code, _ in MEANS.values()))
+FAILED_TEXT = (
+    "Queries that failed in a window, by error and user: how many, since when, which message and which shape of query. The error code tells memory "
+    "limits, time-outs, too many parts, Keeper, network, disk, schema and rights apart. From system.query_log."
+)
+CHANGES_TEXT = (
+    "Schema, rights and settings statements (CREATE, ALTER, DROP, RENAME, GRANT, ...) that ran in a window, the newest first, with user and table. "
+    "Use it to see what changed before errors or slowness began."
+)
+
+
+class FailedQuery(Lean):
+    """One error of one user. ``phase`` tells failures before the start from failures while running."""
+
+    code: int
+    name: str
+    user: str
+    count: int
+    message: str
+    sql: str = ""
+    phase: Literal["before_start", "running"] = "running"
+    shapes: int = 0
+    tables: list[str] = Field(default_factory=list)
+    first_seen: str = ""
+    last_seen: str = ""
+    query_id: str = ""
+
+
+class FailedQueries(Envelope):
+    """The answer of `get_failed_queries`."""
+
+    failures: list[FailedQuery] = Field(default_factory=list)
+
+
+class SchemaChange(Lean):
+    """One statement that changed something. ``target`` is ``ch/database.table`` where it names one."""
+
+    at: str
+    kind: str
+    what: str
+    target: str = ""
+    actor: str = ""
+    tables: list[str] = Field(default_factory=list)
+    query_id: str = ""
+
+
+class SchemaChanges(Envelope):
+    """The answer of `get_schema_changes`. ``blind_spots`` say what such a log cannot show."""
+
+    changes: list[SchemaChange] = Field(default_factory=list)
+    blind_spots: list[str] = Field(default_factory=list)
+
+
+BLIND_SPOTS = [
+    "changes of the server's configuration files, and restarts, leave no statement",
+    "ON CLUSTER statements are logged on the node that ran them; nodes that are not asked are not seen",
+]
+
+
+def tools(context: Context) -> list[Tool]:
+    async def get_failed_queries(
+        time_range: Annotated[str, Field(max_length=100)] = "1h",
+        limit: Annotated[int, Field(ge=1, le=30)] = 10,
+    ) -> Annotated[CallToolResult, FailedQueries]:
+        span = parse_range(time_range, context.clock(), timedelta(days=7))
+        reading = Reading(await context.database())
+        rows = await reading.database.ask(q.FAILED, {**window_of(span), "limit": limit + 1})
+        rows.sort(key=lambda r: -whole(r["n"]))
+        answer = FailedQueries(
+            summary="", window=span.window(), notes=list(span.notes), untrusted=["failures[].message", "failures[].sql"]
+        )
+        answer.failures = [failed_query(row) for row in rows[:limit]]
+        if len(rows) > limit:
+            answer.truncated, answer.page = True, Page(returned=limit, total=len(rows), total_is_lower_bound=True)
+        if rows:
+            first = answer.failures[0]
+            answer.summary = (
+                f"{number_of(sum(whole(r['n']) for r in rows))} queries failed with {len({r['code'] for r in rows})} errors; most often {first.name} "
+                f"({first.count} for {first.user}), last at {first.last_seen}"
+            )
+        else:
+            seen = sum(whole(r["n"]) for r in await reading.one(q.ACTIVITY, window_of(span)))
+            answer.summary = f"no query failed; {number_of(seen)} were logged in this window"
+            if not seen:
+                answer.notes.append(
+                    "nothing was logged at all: nothing ran, query logging was off, or the log was cleared"
+                )
+        hosts = {whole(r["code"]): clean(r.get("host"), 100) for r in rows}
+        answer.signals = [s for f in answer.failures if (s := _judged(f, hosts.get(f.code, "")))]
+        reading.into(answer)
+        return ok(answer)
+
+    async def get_schema_changes(
+        time_range: Annotated[str, Field(max_length=100)] = "24h",
+        limit: Annotated[int, Field(ge=1, le=40)] = 15,
+    ) -> Annotated[CallToolResult, SchemaChanges]:
+        span = parse_range(time_range, context.clock(), timedelta(days=7))
+        reading = Reading(await context.database())
+        rows = await reading.database.ask(q.CHANGES, {**window_of(span), "limit": limit + 1})
+        rows.sort(key=lambda r: -whole(r["at"]))
+        answer = SchemaChanges(
+            summary="",
+            window=span.window(),
+            notes=list(span.notes),
+            untrusted=["changes[].what"],
+            blind_spots=list(BLIND_SPOTS),
+        )
+        answer.changes = [schema_change(row) for row in rows[:limit]]
+        if len(rows) > limit:
+            answer.truncated, answer.page = True, Page(returned=limit, total=len(rows), total_is_lower_bound=True)
+        if rows:
+            newest = answer.changes[0]
+            more = "more than " if answer.truncated else ""
+            answer.summary = f"{more}{min(len(rows), limit)} statements changed schema, rights or settings; the newest: {newest.what[:100]} at {newest.at} by {newest.actor}"
+        else:
+            seen = sum(whole(r["n"]) for r in await reading.one(q.ACTIVITY, window_of(span)))
+            answer.summary = (
+                f"no statement changed schema, rights or settings; {number_of(seen)} queries were logged in this window"
+            )
+            if seen:
+                answer.signals.append(signal("change.none_found", "ch", answer.summary))
+            else:
+                answer.notes.append("nothing was logged at all, so that no change is seen proves nothing")
+        reading.into(answer)
+        return ok(answer)
+
+    return [
+        strict.tool(get_failed_queries, "get_failed_queries", FAILED_TEXT, FAILED_SIGNALS),
+        strict.tool(get_schema_changes, "get_schema_changes", CHANGES_TEXT, ("change.none_found",)),
+    ]
+
+
+def failed_query(row: Row) -> FailedQuery:
+    code = whole(row["code"])
+    return FailedQuery(
+        code=code,
+        name=clean(row["name"], 60) or str(code),
+        user=clean(row["user"], 60),
+        count=whole(row["n"]),
+        shapes=whole(row.get("shapes")),
+        phase="before_start" if "BeforeStart" in str(row.get("phase")) else "running",
+        tables=[clean(name, 120) for name in row.get("table_names") or []],
+        first_seen=iso(row.get("first")),
+        last_seen=iso(row.get("last")),
+        query_id=clean(row.get("query_id"), 60),
+        message=said(row.get("message"), code),
+        sql=shape(row.get("sql")),
+    )
+
+
+def schema_change(row: Row) -> SchemaChange:
+    tables = [clean(name, 120) for name in row.get("table_names") or []]
+    return SchemaChange(
+        at=iso(row["at"]),
+        kind=clean(row["kind"], 20).lower(),
+        what=shape(row["sql"], 200),
+        target=f"ch/{tables[0]}" if tables else "",
+        actor=clean(row.get("user"), 60),
+        tables=tables,
+        query_id=clean(row.get("query_id"), 60),
+    )
+
+
+def _judged(failed: FailedQuery, host: str) -> Any:
+    meaning = MEANS.get(failed.code)
+    if meaning is None:
+        return None
+    code, reason = meaning
+    detail = f"{failed.count} queries of {failed.user} failed with {failed.name}: {failed.message}"
+    subject = f"ch/{host}/{failed.tables[0]}" if failed.tables else f"ch/{host}"
+    return signal(code, subject, detail, reason=reason, count=failed.count, since=failed.first_seen or None)

@@ -1,0 +1,1 @@
+"""Read-only MCP server over SigNoz's telemetry: logs, traces, metrics."""

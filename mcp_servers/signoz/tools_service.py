@@ -1,0 +1,166 @@
+"""`get_service_overview`: which services became worse, and since which version."""
+
+import asyncio
+from difflib import get_close_matches
+from typing import Annotated
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from mcp_servers.common import strict
+from mcp_servers.common.envelope import Envelope, Lean, Signal, ToolFailure, ok
+from mcp_servers.common.signals import signal
+from mcp_servers.common.timerange import parse_range
+from mcp_servers.signoz.client import Row
+from mcp_servers.signoz.context import Context
+from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, number, ratio, short, subject
+from mcp_servers.signoz.red import RED, SEEN, SELF, Health, read_health, sample_of, signals_of
+from mcp_servers.signoz.windows import Windows, iso, windows
+
+SIGNALS = (
+    "svc.error_rate_up",
+    "svc.latency_up",
+    "svc.self_time_up",
+    "svc.traffic_drop",
+    "svc.traffic_spike",
+    "svc.no_data",
+    "svc.new_version",
+)
+DESCRIPTION = (
+    "Request rate, error share, latency and own work of one service, or of all (worst first), against the time before: which became worse, "
+    "which went silent, which runs a new version. alert_at (the alert's start) sets what counts as before."
+)
+
+
+class Version(Lean):
+    """A service version and the share of spans it wrote in the current window."""
+
+    version: str
+    first_seen: str
+    share_ratio: float
+
+
+class ServiceRow(Lean):
+    """One service; times in ms, own time per request; ``base_`` is the time before."""
+
+    service: str
+    calls_per_s: float
+    base_calls_per_s: float = 0
+    error_ratio: float = 0
+    base_error_ratio: float = 0
+    p99_ms: float = 0
+    base_p99_ms: float = 0
+    self_ms: float = 0
+    base_self_ms: float = 0
+    score: float = 0
+    versions: list[Version] = Field(default_factory=list)
+
+
+class ServiceOverview(Envelope):
+    """``services`` are sorted by score: what became worse by its own doing stands first."""
+
+    services: list[ServiceRow]
+    services_total: int
+
+
+def tools(context: Context) -> list[Tool]:
+    async def get_service_overview(
+        service: Annotated[str, Field(pattern=SERVICE, description="service.name; empty: all, worst first")] = "",
+        time_range: Annotated[str, Field(max_length=100)] = "30m",
+        alert_at: Annotated[str, Field(pattern=ALERT_AT, description="ISO time of the alert's start")] = "",
+        limit: Annotated[int, Field(ge=1, le=25)] = 10,
+    ) -> Annotated[CallToolResult, ServiceOverview]:
+        store = await context.store()
+        asked = parse_range(time_range, context.clock())
+        both = await windows(store, asked, alert_at)
+        sample = await sample_of(store, both)
+        values = both.values | {"service": service, "sample": sample}
+        rates, own, seen = await asyncio.gather(
+            store.rows(RED, values), store.rows(SELF, values), store.rows(SEEN, values)
+        )
+        if service and not rates and not seen:
+            everybody = [str(row["service"]) for row in await store.rows(RED, values | {"service": ""})]
+            near = get_close_matches(service, everybody, 5, 0.4)
+            raise ToolFailure(
+                "NOT_FOUND",
+                f"no span of service {service[:80]} between {iso(min(both.base_from, both.cur_from))} and {iso(both.cur_to)}",
+                hint=f"services with a close name: {', '.join(near)}"
+                if near
+                else f"{len(everybody)} services have spans there",
+            )
+        health = read_health(rates, own, sample)
+        ranked = sorted(health.values(), key=lambda h: (-h.score(), h.service))
+        answer = ServiceOverview(
+            summary="",
+            window=asked.window(),
+            notes=[*asked.notes, *both.notes],
+            services=[_row(h, both, _versions(h.service, seen)) for h in ranked[:limit]],
+            services_total=len(ranked),
+        )
+        if sample > 1:
+            answer.notes.append(f"own time is measured on every {sample}. trace")
+        for one in ranked:
+            answer.signals += signals_of(one, both)
+        answer.signals += _new_versions(seen, both)
+        answer.summary = _summary(service, ranked, answer.signals)
+        return ok(answer)
+
+    return [strict.tool(get_service_overview, "get_service_overview", DESCRIPTION, SIGNALS)]
+
+
+def _row(h: Health, both: Windows, versions: list[Version]) -> ServiceRow:
+    return ServiceRow(
+        service=name(h.service),
+        calls_per_s=short(h.calls / both.cur_s),
+        base_calls_per_s=short(h.base_calls / both.base_s) if both.compared else 0,
+        error_ratio=ratio(h.errors, h.calls),
+        base_error_ratio=ratio(h.base_errors, h.base_calls),
+        p99_ms=short(h.p99),
+        base_p99_ms=short(h.base_p99),
+        self_ms=short(h.self_ms),
+        base_self_ms=short(h.base_self_ms),
+        score=short(h.score()),
+        versions=versions,
+    )
+
+
+def _versions(service: str, seen: list[Row]) -> list[Version]:
+    own = [row for row in seen if row["service"] == service and row["version"]]
+    total = sum(number(row["n"]) for row in own)
+    return [
+        Version(
+            version=name(row["version"], 60),
+            first_seen=iso(number(row["first"])),
+            share_ratio=ratio(number(row["n"]), total),
+        )
+        for row in own[-4:]
+    ]
+
+
+def _new_versions(seen: list[Row], both: Windows) -> list[Signal]:
+    """A version without spans in the baseline, of a service that had some there under another."""
+    found: list[Signal] = []
+    for row in seen:
+        before = [o for o in seen if o["service"] == row["service"] and o["version"] and number(o["base_n"]) > 0]
+        if both.compared and row["version"] and number(row["n"]) > 0 and number(row["base_n"]) == 0 and before:
+            detail = f"version {name(row['version'], 60)} appeared; before it ran {name(before[-1]['version'], 60)}"
+            found.append(
+                signal("svc.new_version", subject(str(row["service"])), detail, since=iso(number(row["first"])))
+            )
+    return found
+
+
+def _summary(service: str, ranked: list[Health], signals: list[Signal]) -> str:
+    if not ranked:
+        return "no service has server spans in this window"
+    worst = ranked[0]
+    if not signals:
+        return (
+            f"{len(ranked)} services, none became worse"
+            if not service
+            else f"{name(service)}: {worst.calls:.0f} requests, nothing became worse"
+        )
+    told = f"{name(worst.service)}: {worst.error_ratio:.1%} errors (before {worst.base_error_ratio:.1%}), "
+    told += f"p99 {worst.p99:.0f} ms (before {worst.base_p99:.0f}), own work {worst.self_ms:.0f} ms (before {worst.base_self_ms:.0f})"
+    return told if service else f"{len({s.subject for s in signals})} of {len(ranked)} services changed; {told}"
