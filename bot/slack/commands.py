@@ -157,7 +157,7 @@ class Commands:
         team = str(body.get("team_id") or self._me.team)
         key = f"run:{body.get('trigger_id') or datetime.now(UTC).timestamp()}"
         alert = alert_of(command, command.text or command.playbook)
-        pairs = " ".join(code(f"{k}={v}") for k, v in command.inputs.items())
+        pairs = " ".join(_pair(k, v) for k, v in command.inputs.items())
         what = quiet(command.text) or code(command.playbook)
         who = mention(user) if is_user(user) else "Somebody"
         text = " ".join(p for p in (f"{who} started an investigation:", f"*{what}*", pairs) if p)
@@ -192,6 +192,12 @@ class Commands:
         running = "*Running now*\n" + "\n".join(lines) if lines else "Nothing is running now."
         recent = [_line(r) for r in await self._runtime.recent(8) if not r.is_open]
         return running + ("\n*Lately*\n" + "\n".join(recent) if recent else "")
+
+
+def _pair(key: str, value: str) -> str:
+    """An input as the root message shows it; an address loses its life, in code font too."""
+    shown = f"{key}={value}"
+    return quiet(shown) if "://" in shown or "www." in shown else code(shown)
 
 
 def _line(row: InvestigationRecord) -> str:

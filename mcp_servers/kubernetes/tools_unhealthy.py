@@ -103,6 +103,9 @@ class _Triage:
         # The first list must work, the others are parts: what cannot be read is said, and the rest stands.
         reads = (self._list(k, required=k == kinds[0]) for k in kinds)
         lists = dict(zip(kinds, await asyncio.gather(*reads), strict=True))
+        self.checked = {
+            k: self.checked[k] for k in kinds if k in self.checked
+        }  # the order asked for, not that of the answers
         known = o.index(lists.get("ReplicaSet", []))
         events = lists.get("Event", [])
         workloads: list[Json] = [w for k in ("Deployment", "StatefulSet", "DaemonSet") for w in lists.get(k, [])]
