@@ -192,7 +192,7 @@ def sandbox_cluster(
 def sandbox_clickhouse(
     telemetry: Annotated[
         str, typer.Option(help="A folder with recorded logs, spans and metrics, or the name of a generated hour.")
-    ] = "error_burst",
+    ] = "error-burst",
     port: int = 0,
 ) -> None:
     """SigNoz's store on the embedded ClickHouse engine, filled with telemetry; prints its URL when it is ready."""
