@@ -92,7 +92,7 @@ def _wrong_port(address: Address, service: Json) -> list[Signal]:
 
 
 def _alike(known: str, given: str) -> bool:
-    """The same name but for separators, one slip of the pen, or a part more: ``cart-service``, ``cartservices``, ``cart-old``."""
+    """The same name but for separators, one slip of the pen, or a part more: ``orders-service``, ``ordersservices``, ``orders-old``."""
     if given.startswith(f"{known}-") or given.endswith(f"-{known}") or known.startswith(f"{given}-"):
         return True
     plain = [re.sub(r"[^a-z0-9]", "", n) for n in (known, given)]
