@@ -330,7 +330,11 @@ def test_a_provisioners_refusal_is_repeated() -> None:
     ("line", "code", "where"),
     [
         ("dial tcp 10.0.0.1:3306: connect: connection refused", "log.conn_refused", "10.0.0.1:3306"),
-        ("main.go:42 could not connect to redis-orders:6379: Connection refused", "log.conn_refused", "redis-orders:6379"),
+        (
+            "main.go:42 could not connect to redis-orders:6379: Connection refused",
+            "log.conn_refused",
+            "redis-orders:6379",
+        ),
         ("read tcp 10.0.0.1:41234->10.0.0.9:5432: connection reset by peer", "log.conn_refused", "10.0.0.9:5432"),
         ("java.net.UnknownHostException: mysql-svc", "log.conn_refused", "mysql-svc"),
         ("getaddrinfo ENOTFOUND db.internal db.internal:5432", "log.conn_refused", "db.internal"),
