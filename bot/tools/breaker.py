@@ -20,6 +20,7 @@ class Breaker:
         self._open_s = open_s
         self._clock = clock
         self._count = 0
+        self._unreached = 0
         self._until = 0.0
         self._trial = False
         self.last = ""
@@ -40,15 +41,20 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The backend answered, if only with a refusal."""
-        self._count, self._trial, self.last = 0, False, ""
+        self._count, self._unreached, self._trial, self.last = 0, 0, False, ""
 
-    def failed(self, why: str) -> None:
-        """The backend did not answer. ``why`` is kept for the refusals to come."""
+    def failed(self, why: str, *, reached: bool = True) -> None:
+        """The backend did not answer, or (not ``reached``) there was no connection to ask it. ``why`` is kept for the refusals to come."""
         self._count += 1
+        self._unreached += not reached
         self._trial = False
         self.last = why
         if self._count >= self._limit:
             self._until = self._clock() + self._open_s
+
+    def connected(self) -> None:
+        """There is a connection again: that there was none no longer speaks against the backend; calls that died under it still do."""
+        self._count, self._unreached = self._count - self._unreached, 0
 
     def abandoned(self) -> None:
         """A call was cancelled before its outcome was known: the trial, if it was one, is free again."""

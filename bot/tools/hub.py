@@ -188,7 +188,7 @@ class Hub:
         except TimeoutError:
             return Answer(error=timed_out(name, limit)), False
         except NotConnected as trouble:
-            server.breaker.failed(str(trouble))
+            server.breaker.failed(str(trouble), reached=False)
             return Answer(error=_not_connected(server, str(trouble))), False
 
     def _refusal(self, server: Server, tool: str, arguments: dict[str, Any]) -> ErrorInfo | None:
@@ -218,7 +218,8 @@ class Hub:
             breaker.abandoned()
             raise
         except NotConnected as trouble:
-            answer = Answer(error=_not_connected(server, str(trouble)))
+            breaker.failed(str(trouble), reached=False)
+            return Answer(error=_not_connected(server, str(trouble)))
         except NotAllowed as trouble:
             answer = Answer(error=ErrorInfo(code="FORBIDDEN", message=f"{name}: not called: {trouble}"))
         except Busy:

@@ -202,6 +202,7 @@ class Server:
             self._connects += 1
             self._up_at = time.monotonic()
             self._told = ""
+            self.breaker.connected()
             log.info("mcp_server_up", server=self.settings.name, tools=len(tools))
         self._state, self._reason = "up", ""
         self._settled.set()

@@ -130,6 +130,8 @@ async def test_no_text_makes_more_than_text_and_safe_links(blank: Page, which: s
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(WORDS, max_size=20))
 async def test_no_word_is_lost_or_doubled_by_markup(blank: Page, which: str, texts: list[str]) -> None:
+    if which == "markdown":  # what follows an opening fence names its language and is no text
+        texts = [text for text in texts if not re.search(r"(?m)^ {0,3}(```|~~~).*[abc]", text)]
     for text, shown in zip(texts, await blank.evaluate(READ, [which, texts]), strict=True):
         assert re.sub(r"[^abc]", "", shown["text"]) == re.sub(r"[^abc]", "", text)
 

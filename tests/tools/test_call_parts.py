@@ -158,6 +158,20 @@ def test_the_breaker_opens_after_five_failures_and_lets_one_trial_through_later(
     assert breaker.left_s == 0
 
 
+def test_a_new_connection_forgives_that_there_was_none_but_not_calls_that_died() -> None:
+    breaker = Breaker(clock=lambda: 0.0)
+    for _ in range(4):
+        breaker.failed("not connected", reached=False)
+    breaker.failed("the connection was lost")
+    assert not breaker.admits()
+    breaker.connected()
+    assert breaker.admits()
+    for _ in range(4):
+        breaker.failed("the connection was lost")
+    breaker.connected()
+    assert not breaker.admits()
+
+
 def test_an_abandoned_trial_may_be_tried_again() -> None:
     now = [0.0]
     breaker = Breaker(failures=1, clock=lambda: now[0])
