@@ -3,7 +3,7 @@
 Everything here is found at load, in one pass, so that a broken playbook is reported whole and never surprises an investigation.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.patterns import PatternError, Patterns
@@ -40,10 +40,19 @@ def check(playbook: Playbook) -> list[Trouble]:
 
 def check_fragment(fragment: Fragment) -> list[Trouble]:
     """Everything wrong with a shared file, taken by itself."""
-    found = list(_findings(fragment.findings, None, _SHARED))
+    return list(_fragment(fragment))
+
+
+def _fragment(fragment: Fragment) -> Iterator[Trouble]:
+    roots = _LATE if fragment.steps else _SHARED
+    ids = [step.id for step in fragment.steps]
+    for name, text in fragment.vars.items():
+        yield from _try(("vars", name), Template, text, _EARLY)
+    yield from _steps(fragment.steps)
+    yield from _findings(fragment.findings, ids, roots)
+    yield from _ruled_out(fragment.ruled_out, ids)
     for i, text in enumerate(fragment.next_steps):
-        found += _try(("next_steps", i), Template, text, _SHARED)
-    return found
+        yield from _expression(("next_steps", i), text, roots, ids, Template)
 
 
 def _check(playbook: Playbook) -> Iterator[Trouble]:
@@ -58,21 +67,30 @@ def _check(playbook: Playbook) -> Iterator[Trouble]:
     ids = [step.id for step in playbook.steps]
     if not ids:
         yield ("steps",), "a playbook needs at least one step"
-    for i, step in enumerate(playbook.steps):
-        if step.id in ids[:i]:
-            yield ("steps", i, "id"), f"the step id {step.id!r} stands twice"
-        yield from _step(("steps", i), step, ids)
+    yield from _steps(playbook.steps)
     yield from _findings(playbook.findings, ids, _LATE)
     yield from _report(playbook, ids)
     yield from _agent(playbook, ids)
 
 
+def _steps(steps: Sequence[Step]) -> Iterator[Trouble]:
+    ids = [step.id for step in steps]
+    for i, step in enumerate(steps):
+        if step.id in ids[:i]:
+            yield ("steps", i, "id"), f"the step id {step.id!r} stands twice"
+        yield from _step(("steps", i), step, ids)
+
+
+def _ruled_out(labels: Mapping[str, str], ids: Sequence[str]) -> Iterator[Trouble]:
+    for label, text in labels.items():
+        yield from _try(("ruled_out", label), Template, label, _STEP)
+        yield from _expression(("ruled_out", label), text, _STEP, ids)
+
+
 def _report(playbook: Playbook, ids: Sequence[str]) -> Iterator[Trouble]:
     if playbook.affected:
         yield from _expression(("affected",), playbook.affected, _LATE, ids, Template)
-    for label, text in playbook.ruled_out.items():
-        yield from _try(("ruled_out", label), Template, label, _STEP)
-        yield from _expression(("ruled_out", label), text, _STEP, ids)
+    yield from _ruled_out(playbook.ruled_out, ids)
     for i, text in enumerate(playbook.next_steps):
         yield from _expression(("next_steps", i), text, _LATE, ids, Template)
     for i, mention in enumerate(playbook.notify.mentions):
@@ -141,7 +159,7 @@ def _step(path: Path, step: Step, ids: Sequence[str]) -> Iterator[Trouble]:
         yield from _try((*path, "extract", name), Extraction, source)
 
 
-def _findings(rules: Sequence[FindingRule], ids: Sequence[str] | None, roots: frozenset[str]) -> Iterator[Trouble]:
+def _findings(rules: Sequence[FindingRule], ids: Sequence[str], roots: frozenset[str]) -> Iterator[Trouble]:
     seen: set[str] = set()
     for i, rule in enumerate(rules):
         path: Path = ("findings", i)
@@ -155,7 +173,7 @@ def _findings(rules: Sequence[FindingRule], ids: Sequence[str] | None, roots: fr
         yield from _patterns((*path, "on"), rule.on)
         yield from _patterns((*path, "reason"), rule.reason)
         for name in rule.steps:
-            if ids is not None and name not in ids:
+            if name not in ids:
                 yield (*path, "steps"), f"there is no step {name!r}{did_you_mean(name, ids)}"
         seen_by = roots | {"signal"} if rule.on else roots
         if rule.when:
@@ -170,7 +188,7 @@ def _findings(rules: Sequence[FindingRule], ids: Sequence[str] | None, roots: fr
 
 
 def _expression(
-    path: Path, text: str, roots: frozenset[str], ids: Sequence[str] | None, make: Callable[..., Any] = Condition
+    path: Path, text: str, roots: frozenset[str], ids: Sequence[str], make: Callable[..., Any] = Condition
 ) -> Iterator[Trouble]:
     try:
         made = make(text, roots)
@@ -178,7 +196,7 @@ def _expression(
         yield path, str(problem)
         return
     for reference in sorted(made.references, key=lambda r: r.step):
-        if ids is not None and reference.step not in ids:
+        if reference.step not in ids:
             close = did_you_mean(reference.step, ids, f"; known: {', '.join(ids)}")
             yield path, f"there is no step {reference.step!r}{close}"
 

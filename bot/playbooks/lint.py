@@ -76,6 +76,8 @@ def lint(
         if not only:
             pen = _Pen(str(shared.file), shared.document, "")
             found += _rules(shared.fragment.findings, pen, causes, emitted if inventory else None)
+            for i, step in enumerate(shared.fragment.steps if inventory else ()):
+                found += _step(("steps", i), step, inventory, pen)
     try:
         router: Router | None = Router(library)
     except LookupError:
@@ -115,10 +117,12 @@ def _entry(
     router: Router | None,
 ) -> Iterator[Problem]:
     playbook, pen = entry.playbook, _Pen(str(entry.file), entry.document, entry.playbook.id)
-    for i, step in enumerate(playbook.steps):
-        if inventory:
-            yield from _step(("steps", i), step, inventory, pen)
-    own = [rule for rule in playbook.findings if _is_own(rule, entry)]
+    own_steps = _own_ids(entry, "steps")
+    for step in playbook.steps if inventory else ():
+        if step.id in own_steps:  # a fragment's are told with the fragment
+            yield from _step(("steps", own_steps.index(step.id)), step, inventory, pen)
+    own_rules = _own_ids(entry, "findings")
+    own = [rule for rule in playbook.findings if rule.id in own_rules]
     tools = {step.id: inventory.get(step.tool) for step in playbook.steps}
     known = all(tool is not None for tool in tools.values())
     yield from _rules(own, pen, causes, None)
@@ -141,9 +145,10 @@ def _entry(
     yield from _tests(playbook, library, router, pen)
 
 
-def _is_own(rule: FindingRule, entry: Entry) -> bool:
-    listed = entry.document.value.get("findings") or []
-    return any(isinstance(f, dict) and f.get("id") == rule.id for f in listed)
+def _own_ids(entry: Entry, field: str) -> list[str]:
+    """The ids that stand in the playbook's own file, in its order."""
+    listed = entry.document.value.get(field) or []
+    return [str(item.get("id")) for item in listed if isinstance(item, dict)]
 
 
 def _step(path: Path, step: Step, inventory: Mapping[str, ToolInfoLike], pen: _Pen) -> Iterator[Problem]:

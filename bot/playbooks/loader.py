@@ -11,9 +11,10 @@ from types import MappingProxyType
 
 from bot.playbooks.checks import check, check_fragment
 from bot.playbooks.model import Fragment, Playbook
-from bot.playbooks.parsing import at, parse
+from bot.playbooks.parsing import at, dotted, parse
 from bot.playbooks.problem import Problem, did_you_mean
 from bot.playbooks.yamlfile import MAX_BYTES, Document
+from bot.playbooks.yamlfile import Path as YamlPath
 
 SHARED = "_shared"
 MAX_FILES = 2_000
@@ -163,22 +164,51 @@ def _entry(folder: Path, file: Path, fragments: Mapping[str, Shared], problems: 
                 close = did_you_mean(name, fragments, f"; usable: {', '.join(sorted(fragments)) or 'none'}")
                 message = f"no usable file under {SHARED}/ has the id {name!r}{close}"
                 found.append(at(document, ("use", i), message, str(file), playbook.id))
-        found += [at(document, path, why, str(file), playbook.id) for path, why in check(playbook)]
+        if not found:
+            found += [at(document, path, why, str(file), playbook.id) for path, why in _troubles(playbook, fragments)]
     problems.extend(found)
     if found or playbook is None or document is None:
         return None
     return Entry(merged(playbook, fragments), file, folder, document)
 
 
+def _troubles(playbook: Playbook, fragments: Mapping[str, Shared]) -> list[tuple[YamlPath, str]]:
+    """What is wrong with the playbook as it will run. A trouble in what a fragment gave is told at ``use``: together they do not fit."""
+    whole = merged(playbook, fragments)
+    own = {step.id for step in playbook.steps}
+    ordered = (*playbook.steps, *(step for step in whole.steps if step.id not in own))
+    found: list[tuple[YamlPath, str]] = []
+    for path, why in check(whole.model_copy(update={"steps": ordered})):
+        given = len(path) > 1 and isinstance(path[1], int) and path[0] in ("steps", "findings")
+        borrowed = given and int(path[1]) >= len(getattr(playbook, str(path[0])))
+        found.append((("use",), f"{dotted(path)}: {why}") if borrowed else (path, why))
+    return found
+
+
 def merged(playbook: Playbook, fragments: Mapping[str, Shared]) -> Playbook:
-    """``playbook`` with the findings and next steps of the fragments it uses; its own findings come first and win by id."""
+    """``playbook`` with what its fragments give. Its own findings come first; its own steps replace a fragment's in place or come after."""
+    used = [fragments[name].fragment for name in playbook.use]
+    steps = {step.id: step for fragment in used for step in fragment.steps} | {s.id: s for s in playbook.steps}
     findings = {rule.id: rule for rule in playbook.findings}
     after = list(playbook.next_steps)
-    for name in playbook.use:
-        for rule in fragments[name].fragment.findings:
+    variables: dict[str, str] = {}
+    excluded: dict[str, str] = {}
+    for fragment in used:
+        variables |= fragment.vars
+        excluded |= fragment.ruled_out
+        for rule in fragment.findings:
             findings.setdefault(rule.id, rule)
-        after += [text for text in fragments[name].fragment.next_steps if text not in after]
-    return playbook.model_copy(update={"findings": tuple(findings.values()), "next_steps": tuple(after)})
+        after += [text for text in fragment.next_steps if text not in after]
+    doubled = len({step.id for step in playbook.steps}) < len(playbook.steps)
+    return playbook.model_copy(
+        update={
+            "vars": variables | playbook.vars,
+            "steps": playbook.steps if doubled else tuple(steps.values()),  # `check` tells of the double
+            "findings": tuple(findings.values()),
+            "ruled_out": excluded | playbook.ruled_out,
+            "next_steps": tuple(after),
+        }
+    )
 
 
 def _kept(file: Path, last: Library | None, problems: list[Problem]) -> Entry | None:

@@ -115,16 +115,19 @@ class FindingRule(Strict):
 
 
 class Fragment(Strict):
-    """A file under ``_shared/`` that playbooks take in with ``use``: findings that many of them need.
+    """A file under ``_shared/`` that playbooks take in with ``use``: steps and findings that many of them need.
 
-    Its expressions may speak of ``alert``, ``vars``, ``signal`` and ``findings``, never of a step. A finding of the playbook itself with
-    the same id wins.
+    Its expressions may speak of ``alert``, ``vars``, ``signal``, ``findings`` and of the fragment's own steps. Whatever the playbook itself
+    says under the same id, variable or label wins. Steps keep their place when a playbook replaces them; steps of its own come after.
     """
 
     version: Literal[1]
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
     description: str = ""
+    vars: dict[str, str] = Field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
     findings: tuple[FindingRule, ...] = ()
+    ruled_out: dict[str, str] = Field(default_factory=dict)
     next_steps: tuple[str, ...] = ()
 
 
@@ -198,7 +201,7 @@ class Playbook(Strict):
     vars: dict[str, str] = Field(default_factory=dict)
     max_parallel: Annotated[int, Field(ge=1, le=16)] = 6
     timeout: Seconds = 60.0
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = ()
     findings: tuple[FindingRule, ...] = ()
     affected: str = ""  # template: who is hit, e.g. "2 of 3 replicas, the old revision still serves"
     ruled_out: dict[str, str] = Field(default_factory=dict)

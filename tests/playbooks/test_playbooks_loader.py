@@ -154,7 +154,50 @@ def test_a_circle_is_named(tmp_path: Path) -> None:
 def test_one_bad_file_does_not_take_the_others_with_it(tmp_path: Path) -> None:
     library = load(tmp_path, good=GOOD, bad="version: 1\nid: bad\n")
     assert list(library.playbooks) == ["good"]
-    assert len(library.problems) == 3  # title, description and steps are missing
+    assert len(library.problems) == 2  # title and description are missing
+
+
+WALK = """version: 1
+id: walk
+vars: {place: "{{ alert.namespace }}", deep: "yes"}
+steps:
+  - {id: look, title: Look, tool: k.look, args: {at: "{{ vars.place }}"}}
+  - {id: dig, title: Dig, tool: k.dig, args: {at: "{{ steps.look.where }}"}}
+findings:
+  - {id: hole, when: "steps.dig.depth > 3", title: A hole}
+ruled_out: {water: "not (steps.dig.wet | default(false))"}
+"""
+
+
+def test_a_fragment_gives_steps_and_the_playbook_replaces_one_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "_shared").mkdir()
+    (tmp_path / "_shared" / "walk.yaml").write_text(WALK)
+    mine = """version: 1
+id: mine
+title: Mine
+description: d
+default: true
+use: [walk]
+vars: {place: elsewhere}
+steps:
+  - {id: after, title: After, tool: k.after, args: {depth: "{{ steps.dig.depth }}"}}
+  - {id: look, title: Look harder, tool: k.stare, args: {at: "{{ vars.place }}"}}
+findings:
+  - {id: dry, when: "steps.after.dry == true", title: Dry}
+"""
+    playbook = load(tmp_path, mine=mine).playbooks["mine"]
+    assert [(s.id, s.tool) for s in playbook.steps] == [("look", "k.stare"), ("dig", "k.dig"), ("after", "k.after")]
+    assert playbook.vars == {"place": "elsewhere", "deep": "yes"}
+    assert [f.id for f in playbook.findings] == ["dry", "hole"]
+    assert "water" in playbook.ruled_out
+
+
+def test_a_fragment_may_not_speak_of_steps_that_it_has_not(tmp_path: Path) -> None:
+    (tmp_path / "_shared").mkdir()
+    (tmp_path / "_shared" / "walk.yaml").write_text(WALK.replace("steps.dig.depth", "steps.dug.depth"))
+    (problem, *_) = load(tmp_path, good=GOOD).problems
+    assert "there is no step 'dug'" in problem.message
+    assert problem.file.endswith("walk.yaml")
 
 
 def test_a_file_that_breaks_keeps_its_last_good_version(tmp_path: Path) -> None:
