@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.investigation.model import Action, Finding
-from bot.investigation.steps import NEEDS
+from bot.investigation.steps import is_blind
 from bot.patterns import Patterns
 from bot.playbooks.context import StepResult
 from bot.playbooks.errors import ExpressionError
@@ -102,8 +102,7 @@ class Rules:
             result = self.results.get(step.id)
             if result is None or (rule.steps and step.id not in rule.steps):
                 continue
-            failed = result.status == "error" or (result.status == "skipped" and result.error.startswith(NEEDS))
-            if not failed:
+            if not is_blind(result):
                 continue
             emits = self.may_emit(step.tool)
             if emits is None or any(codes.matches(code) for code in emits):

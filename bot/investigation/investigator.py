@@ -121,7 +121,9 @@ class Investigator:
 
 
 def _ranked(playbook: Playbook, alert: Alert, run: StepRun, findings: Iterable[Finding]) -> Ranking:
-    missing = [s.title for s in playbook.steps if s.key and run.results[s.id].status != "ok"]
+    # A server that this team does not run is no check that failed: it is listed, and it does not hold the verdict back.
+    due = [s for s in playbook.steps if s.key and s.tool.partition(".")[0] not in run.absent]
+    missing = [s.title for s in due if run.results[s.id].status != "ok"]
     evidence = [e for found in run.evidence.values() for e in found]
     return rank(
         findings,

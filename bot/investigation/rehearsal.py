@@ -24,11 +24,18 @@ SignalsOf = Callable[[str], frozenset[str] | None]
 
 
 class FixtureTools:
-    """Answers calls from a test's fixtures. ``signals_of`` tells what a failed tool might have said; unknown means: anything."""
+    """Answers calls from a test's fixtures. ``signals_of`` tells what a failed tool might have said; unknown means: anything.
+
+    A server of which no fixture speaks is not configured, as with a team that does not run it.
+    """
 
     def __init__(self, fixtures: Mapping[str, Any], signals_of: SignalsOf) -> None:
         self._fixtures = fixtures
+        self._servers = {name.partition(".")[0] for name in fixtures}
         self.signals_of = signals_of
+
+    def has_server(self, name: str) -> bool:
+        return name in self._servers
 
     async def call(
         self,

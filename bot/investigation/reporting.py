@@ -87,6 +87,8 @@ class Draft:
             return top.title
         checks = [c for c in self._checks() if c.status != "skipped"]
         ran = sum(c.status == "ok" for c in checks)
+        if not checks and self.run.absent:
+            return f"Nothing could be checked: no server called {' or '.join(self.run.absent)} is configured."
         counted = f"{ran} of {len(checks)} checks ran."
         if ran == len(checks) and not any(f.cause for f in self._live()):
             return f"Nothing wrong found now. {counted}"
@@ -139,11 +141,18 @@ class Draft:
         return tuple(lines)
 
     def _not_checked(self) -> tuple[Cited, ...]:
-        return tuple(
+        failed = [
             Cited(text=clip(f"{c.title}: {c.reason}", LINE_CHARS), evidence=(c.evidence,) if c.evidence else ())
             for c in self._checks()
             if c.status == "failed"
-        )
+        ]
+        absent = [
+            Cited(
+                text=f"{server}: no such server is configured; {count} {'check needs' if count == 1 else 'checks need'} it"
+            )
+            for server, count in self.run.absent.items()
+        ]
+        return (*failed, *absent)
 
     def _next(self) -> tuple[str, ...]:
         lines = [self._text(source) for source in self.choice.playbook.next_steps]

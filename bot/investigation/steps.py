@@ -23,8 +23,14 @@ from bot.tools.evidence import Evidence
 from mcp_servers.common.envelope import ErrorInfo
 
 NOTE_CHARS = 140
+ABSENT = "no server"  # begins the reason of a step whose server is not configured here: the same
 NEEDS = "needs"  # begins the reason of a step that is skipped because another one failed: its findings are unknown, not false
 NOT_NEEDED = "not needed here"
+
+
+def is_blind(result: StepResult) -> bool:
+    """Whether a step could not look, so that what it might have found is unknown; a step that was not needed is no such thing."""
+    return result.status == "error" or (result.status == "skipped" and result.error.startswith((NEEDS, ABSENT)))
 
 
 class ToolCaller(Protocol):
@@ -34,6 +40,9 @@ class ToolCaller(Protocol):
         self, tool: str, arguments: dict[str, Any], *, id: str, step: str, title: str = "", timeout: float | None = None
     ) -> Evidence:
         """One call; failures are evidence with status error. Raises only `asyncio.CancelledError`."""
+
+    def has_server(self, name: str) -> bool:
+        """Whether a server of this name is configured, up or down."""
 
 
 @dataclass
@@ -87,6 +96,16 @@ class StepRun:
         self._show()
         return {step.id: self.results[step.id] for step in self.playbook.steps}
 
+    @property
+    def absent(self) -> dict[str, int]:
+        """Servers that the playbook names and that are not configured here, each with the number of its steps, in the playbook's order."""
+        counts: dict[str, int] = {}
+        for step in self.playbook.steps:
+            server = step.tool.partition(".")[0]
+            if not self.tools.has_server(server):
+                counts[server] = counts.get(server, 0) + 1
+        return counts
+
     def context(self, **more: Any) -> Mapping[str, Any]:
         """What expressions see now."""
         return context(self._alert, self.results, variables=self.variables, playbook=self.playbook, **more)
@@ -128,9 +147,12 @@ class StepRun:
 
     def _not_due(self, step: Step) -> str | None:
         """Why the step must not run, or None."""
+        server = step.tool.partition(".")[0]
+        if not self.tools.has_server(server):
+            return f"{ABSENT} “{server}” is configured"
         for needed in self.plan.needs_data_of(step.id):
             result = self.results[needed]
-            if result.status == "skipped" and not result.error.startswith(NEEDS):
+            if result.status == "skipped" and not is_blind(result):
                 return NOT_NEEDED
             if result.status != "ok":
                 title = next(s.title for s in self.playbook.steps if s.id == needed)

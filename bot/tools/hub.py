@@ -109,6 +109,10 @@ class Hub:
         infos = [offered.info for server in self._servers.values() for offered in server.offered.values()]
         return {info.name: info for info in sorted(infos, key=lambda info: info.name)}
 
+    def has_server(self, name: str) -> bool:
+        """Whether a server of this name is configured, up or down."""
+        return name in self._servers
+
     def signals_of(self, tool: str) -> frozenset[str] | None:
         """The signal codes that ``server.tool`` says it may emit; ``None`` when nothing is known of the tool or it declares none."""
         server_name, _, tool_name = tool.partition(".")

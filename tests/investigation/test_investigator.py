@@ -187,6 +187,45 @@ async def test_a_failed_check_makes_its_findings_unknown_and_is_named() -> None:
     assert "bind the ClusterRole" in report.not_checked[0].text
 
 
+def with_metrics(book: Playbook) -> Playbook:
+    """The playbook, which also knows a server that this team does not run."""
+    steps = [{"id": f"m{n}", "title": "How busy it is", "tool": "metrics.busy", "key": True} for n in (1, 2)]
+    rule = {
+        "id": "busy",
+        "on": "svc.traffic_spike",
+        "steps": ["m1"],
+        "cause": "app.load.traffic_spike",
+        "title": "busy",
+    }
+    return Playbook.model_validate(
+        book.model_dump()
+        | {"steps": [*book.model_dump()["steps"], *steps], "findings": [*book.model_dump()["findings"], rule]}
+    )
+
+
+async def test_a_server_that_is_not_configured_is_named_once_and_holds_no_verdict_back() -> None:
+    async with investigator(pod=oom, changes=nothing, logs=nothing) as subject:
+        book = with_metrics(subject.choose(ALERT, "").playbook)
+        wider = Investigator(subject.tools, lambda alert, pin: Choice(playbook=book, stage="clause", because="pinned"))
+        report = await wider.investigate(ALERT, investigation="inc-2")
+    assert report.verdict == "confirmed"
+    assert [c.text for c in report.not_checked] == ["metrics: no such server is configured; 2 checks need it"]
+    assert report.ran == (3, 3)
+    assert [f.state for f in report.findings if f.id == "busy"] == ["unknown"]
+
+
+async def test_without_any_of_its_servers_a_playbook_says_that_nothing_was_checked() -> None:
+    async with investigator(pod=oom, changes=nothing, logs=nothing) as subject:
+        book = with_metrics(subject.choose(ALERT, "").playbook)
+        alone = book.model_copy(update={"steps": book.steps[3:], "findings": (), "ruled_out": {}})
+        wider = Investigator(subject.tools, lambda alert, pin: Choice(playbook=alone, stage="clause", because="pinned"))
+        report = await wider.investigate(ALERT, investigation="inc-3")
+    assert (report.verdict, report.headline) == (
+        "inconclusive",
+        "Nothing could be checked: no server called metrics is configured.",
+    )
+
+
 async def test_text_of_a_workload_never_confirms() -> None:
     report = await run(pod=nothing, changes=nothing, logs=refused)
     assert report.causes[0].code == "app.dependency.unreachable"

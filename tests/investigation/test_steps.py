@@ -29,6 +29,9 @@ class Tools:
         self.answers, self.delay = answers, delay
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
+    def has_server(self, name: str) -> bool:
+        return name != "absent"
+
     async def call(
         self, tool: str, arguments: dict[str, Any], *, id: str, step: str, title: str = "", timeout: float | None = None
     ) -> Evidence:
