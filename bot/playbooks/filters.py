@@ -5,8 +5,9 @@ Python attributes (``attr``) or draws random values. What remains is bounded by 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ from bot.playbooks.errors import ExpressionError, MissingValue
 
 MAX_TEXT: Final = 200_000
 """Longest text that a filter reads or makes, in characters."""
+
+_LENGTH: Final = re.compile(r"([1-9]\d{0,5})([smhd])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 # fmt: off
 _KEPT_FILTERS = (
@@ -160,6 +164,23 @@ def duration(value: Any) -> str:
     return f"{round(seconds / 86_400)} d"
 
 
+def around(value: Any, before: str = "15m", after: str = "15m", now: Any = None) -> str:
+    """A ``time_range`` around an ISO 8601 time: from ``before`` ahead of it to ``after`` behind it, or to now if that is earlier.
+
+    ``"" | around('15m')`` is ``15m``, the time before now: an alert that does not say when it began is taken to begin now.
+    """
+    lengths = [_LENGTH.fullmatch(_text(text, "around")) for text in (before, after)]
+    if not lengths[0] or not lengths[1]:
+        raise ExpressionError(f"around takes lengths like 90s, 15m or 2h, got {before!r:.20} and {after!r:.20}")
+    if isinstance(value, Undefined) or value in (None, ""):
+        return before
+    first, last = (timedelta(seconds=int(m[1]) * _UNITS[m[2]]) for m in lengths if m)
+    middle = _time(value).astimezone(UTC)
+    until = datetime.now(UTC) if now is None else _time(now).astimezone(UTC)
+    end = max(min(middle + last, until), middle + timedelta(seconds=1))
+    return f"{middle - first:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def clock(value: Any) -> str:
     """The time of day of an ISO 8601 time in UTC: ``03:01``."""
     return _time(value).astimezone(UTC).strftime("%H:%M")
@@ -285,6 +306,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "d": default,
     "pct": pct,
     "age": age,
+    "around": around,
     "duration": duration,
     "clock": clock,
     "size": size,
