@@ -17,13 +17,28 @@ class Link(BaseModel):
     url: str
 
 
+class Sibling(BaseModel):
+    """Another alert of the same message or group, cut to what tells where and what: evidence about the blast radius, never a target."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str = ""
+    severity: Level | None = None
+    text: str = ""  # summary and description, at most 1000 characters
+    namespace: str = ""
+    service: str = ""
+    workload: str = ""
+    pod: str = ""
+    node: str = ""
+
+
 class Alert(BaseModel):
     """One alert of one sender.
 
     ``labels`` are the sender's own, verbatim. ``values`` are label values whose names the sender's template dropped (Alertmanager's
     default Slack title), in their order; `bot.alerts.shapes` guesses at them and a cluster must verify the guess.
     ``severity`` is the sender's word, normalised to three levels; ``None`` when it said nothing. ``fingerprint`` is stable for the
-    same alert from the same sender over time. ``raw`` is the redacted original, for the record only.
+    same alert from the same sender over time. ``raw`` is the redacted original, for the record only. ``siblings`` are the other firing
+    alerts that came with it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +58,7 @@ class Alert(BaseModel):
     links: tuple[Link, ...] = ()
     fingerprint: str = ""
     expr: str = ""
+    siblings: tuple[Sibling, ...] = ()
     raw: dict[str, Any] = Field(default_factory=dict)
 
     # What the alert is about, from named labels only (dotted OpenTelemetry names included), never from the scrape job's own labels.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bot import settings as configuration
+from bot.alerts.lead import lead
 from bot.alerts.model import Alert, Parsed
 from bot.alerts.parse import parse
 from bot.investigation.model import Progress, Report
@@ -47,7 +48,7 @@ def read_alert(source: Path) -> Alert:
     parsed: Parsed = parse(message)
     if not parsed.is_alert or not parsed.alerts:
         raise NoAlertError(f"{source} holds no alert: {parsed.reason or 'nothing in it looks like one'}.")
-    return next((a for a in parsed.alerts if a.status == "firing"), parsed.alerts[0])
+    return lead(parsed.alerts)
 
 
 async def _investigate(settings: configuration.Settings, alert: Alert, playbook: str, *, live: bool) -> Report:

@@ -16,8 +16,17 @@ from bot.playbooks.plan import Plan
 from bot.settings import ServerSettings, Settings
 from bot.tools.inventory import ToolInfo
 
-OWN = ServerSettings(name="kubernetes", module="kubernetes", env={"KUBECONFIG": ""})
-"""Our own server lists its tools even while its cluster is away, so playbooks can be checked anywhere."""
+_NOWHERE = "127.0.0.1:9"
+OWN = tuple(
+    ServerSettings(name=name, module=name, env=env)
+    for name, env in (
+        ("kubernetes", {"KUBECONFIG": ""}),
+        ("signoz", {"RCA_SIGNOZ_CLICKHOUSE_URL": f"http://{_NOWHERE}"}),
+        ("clickhouse", {"RCA_CH_URL": f"http://{_NOWHERE}"}),
+        ("mongodb", {"RCA_MONGO_URI": f"mongodb://{_NOWHERE}"}),
+    )
+)
+"""Our own servers list their tools even while their backends are away, so playbooks can be checked anywhere."""
 
 
 def list_all(config: Path | None) -> int:
@@ -66,7 +75,7 @@ def lint(paths: list[Path], config: Path | None) -> int:
 
     settings = configuration.load(config)
     library = _library(paths, settings)
-    problems = find_problems(library, asyncio.run(_inventory(settings)), causes=frozenset(vocabulary()))
+    problems = find_problems(library, asyncio.run(inventory_of(settings)), causes=frozenset(vocabulary()))
     for problem in problems:
         print(problem)
     errors = sum(p.level == "error" for p in problems)
@@ -83,7 +92,7 @@ def test(paths: list[Path], config: Path | None) -> int:
     library = _library(paths, settings)
     for problem in library.problems:
         print(problem)
-    inventory = asyncio.run(_inventory(settings))
+    inventory = asyncio.run(inventory_of(settings))
 
     def signals_of(tool: str) -> frozenset[str] | None:
         return frozenset(inventory[tool].signals) if tool in inventory else None
@@ -107,9 +116,11 @@ def _library(paths: list[Path], settings: Settings) -> Library:
     return load_library([*settings.playbook_dirs, *paths])
 
 
-async def _inventory(settings: Settings) -> dict[str, ToolInfo]:
+async def inventory_of(settings: Settings) -> dict[str, ToolInfo]:
+    """What the configured servers offer, or ours where none is, with what the engine answers itself."""
+    from bot.investigation.related import INFO
     from bot.wiring import open_hub
 
-    servers = settings.servers or (OWN,)
+    servers = settings.servers or OWN
     async with open_hub(settings.model_copy(update={"servers": servers})) as hub:
-        return hub.inventory()
+        return {**hub.inventory(), INFO.name: INFO}

@@ -14,6 +14,9 @@ from typing import Any, Protocol
 from bot.alerts.model import Alert
 from bot.investigation.journal import Journal
 from bot.investigation.model import StepView
+from bot.investigation.related import SERVER as LOCAL_SERVER
+from bot.investigation.related import TOOL as RELATED
+from bot.investigation.related import related
 from bot.playbooks.context import StepResult, alert_view, context
 from bot.playbooks.errors import ExpressionError, MissingValue
 from bot.playbooks.expressions import Arguments, Condition, Extraction, Template
@@ -96,13 +99,16 @@ class StepRun:
         self._show()
         return {step.id: self.results[step.id] for step in self.playbook.steps}
 
+    def _has(self, server: str) -> bool:
+        return server == LOCAL_SERVER or self.tools.has_server(server)
+
     @property
     def absent(self) -> dict[str, int]:
         """Servers that the playbook names and that are not configured here, each with the number of its steps, in the playbook's order."""
         counts: dict[str, int] = {}
         for step in self.playbook.steps:
             server = step.tool.partition(".")[0]
-            if not self.tools.has_server(server):
+            if not self._has(server):
                 counts[server] = counts.get(server, 0) + 1
         return counts
 
@@ -148,7 +154,7 @@ class StepRun:
     def _not_due(self, step: Step) -> str | None:
         """Why the step must not run, or None."""
         server = step.tool.partition(".")[0]
-        if not self.tools.has_server(server):
+        if not self._has(server):
             return f"{ABSENT} “{server}” is configured"
         for needed in self.plan.needs_data_of(step.id):
             result = self.results[needed]
@@ -186,6 +192,8 @@ class StepRun:
             arguments = Arguments(step.args, optional=step.optional_args).render(self.context(**more))
         except ExpressionError as error:
             return self._refused(step, evidence_id, str(error))
+        if step.tool == RELATED:
+            return related(self.alert, id=evidence_id, step=step.id, title=step.title)
         for attempt in range(1, step.retry.attempts + 1):
             self.calls += 1
             found = await self.tools.call(

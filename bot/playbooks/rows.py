@@ -14,7 +14,7 @@ from bot.alerts.words import level_of
 
 _SUBJECT = ("namespace", "pod", "container", "workload", "service", "node", "cluster")
 _TEXTS = ("name", "summary", "description", "expr", "source", "text", "severity", *_SUBJECT)
-_OTHER = ("status", "starts_at", "values", "links", "fingerprint")
+_OTHER = ("status", "starts_at", "values", "links", "fingerprint", "siblings")
 _MAPS = ("labels", "annotations")
 
 

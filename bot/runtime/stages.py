@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from bot.alerts.lead import lead
 from bot.alerts.model import Alert
 from bot.incidents.ids import investigation_id
 from bot.incidents.store import NewWork, Store
@@ -150,14 +151,14 @@ class Investigations:
 
 def lead_alert(work: Work) -> tuple[Alert, str]:
     """The alert that the card is about (the first that fires), and a line about the others in the same message."""
-    firing = [a for a in work.alerts if a.status == "firing"]
-    lead = (firing or list(work.alerts))[0]
-    others = [a for a in work.alerts if a is not lead]
+    first = lead(work.alerts)
+    chosen = next((a for a in work.alerts if a.status == "firing"), work.alerts[0])
+    others = [a for a in work.alerts if a is not chosen]
     if not others:
-        return lead, ""
+        return first, ""
     names = ", ".join(dict.fromkeys(clean(a.name, 60) for a in others[:5]))
     more = "1 more alert" if len(others) == 1 else f"{len(others)} more alerts"
-    return lead, f"{more} in the same message ({names}); this investigation is about the first that fires"
+    return first, f"{more} in the same message ({names}); this investigation is about the first that fires"
 
 
 def new_work(work: Work) -> NewWork:

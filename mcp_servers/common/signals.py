@@ -141,6 +141,11 @@ CATALOGUE: dict[str, Entry] = {
     "res.mem_near_limit": Entry("warning", "memory is near the limit"),
     "res.cpu_at_limit": Entry("warning", "CPU is at the limit"),
     "res.no_limits": Entry("info", "the container has no limits"),
+    "res.changed": Entry(
+        "warning",
+        "a service uses far more of a resource than before",
+        ("cpu", "memory", "throttling", "restarts", "disk", "network_errors", "threads", "connections", "gc"),
+    ),
     # changes
     "change.before_onset": Entry(
         "warning", "something changed shortly before the onset", ("rollout", "config", "scale", "other")
@@ -157,6 +162,15 @@ CATALOGUE: dict[str, Entry] = {
     "svc.new_version": Entry("warning", "a version appeared that was not there before"),
     "svc.self_time_up": Entry("warning", "the service itself, not what it calls, takes longer"),
     "svc.io_slow": Entry("warning", "calls from and to one service lose time on the way: its network or its CPU"),
+    # what alerts of the same group say in figures; "most": of all that they name, this one changed most
+    "alert.latency_up": Entry(
+        "warning", "an alert says that a service answers slower than usual", ("most", "less", "busy")
+    ),
+    "alert.errors_up": Entry("warning", "an alert says that requests of a service fail", ("most", "less")),
+    "alert.traffic_drop": Entry("warning", "an alert says that a service gets fewer requests than usual"),
+    "alert.cpu_up": Entry("warning", "an alert says that a service uses more CPU than usual", ("most", "less")),
+    "alert.memory_up": Entry("warning", "an alert says that a service uses more memory than usual", ("most", "less")),
+    "alert.network_bad": Entry("warning", "an alert says that packets are lost or sent again", ("most", "less")),
     "dep.error_rate_up": Entry("critical", "calls from one service to another fail more often"),
     "dep.latency_up": Entry("warning", "calls from one service to another take longer", ("callee", "network")),
     "dep.new_edge": Entry("info", "a service calls one that it did not call before"),
@@ -166,6 +180,10 @@ CATALOGUE: dict[str, Entry] = {
     "trace.n_plus_one": Entry("info", "one operation repeats many times under one parent"),
     "trace.missing_spans": Entry("info", "a trace has spans whose parent is not there"),
     "trace.path_changed": Entry("warning", "an operation no longer does what it did before", ("skipped", "added")),
+    "metric.step_change": Entry("warning", "a metric stepped to another level", ("up", "down")),
+    "metric.spike": Entry("warning", "a metric went far out and came back", ("spike", "dip")),
+    "metric.gone": Entry("warning", "a metric that was reported is no longer"),
+    "metric.saturated": Entry("critical", "a share of capacity is nearly used up"),
     "exc.new": Entry("warning", "an exception appeared that was not there before"),
     "exc.spike": Entry("warning", "an exception became more frequent"),
     # logs

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from bot.commands.playbooks import inventory_of
 from bot.investigation.causes import vocabulary
 from bot.investigation.rehearsal import rehearse
 from bot.playbooks.lint import failed, json_schema, lint
 from bot.playbooks.loader import load_library
 from bot.playbooks.model import Expect, Playbook
 from bot.playbooks.tests_inline import Outcome, differences, fixture_answer, run_tests
+from bot.settings import Settings
 from bot.tools.inventory import ToolInfo
 from mcp_servers.kubernetes.server import create_server
 
@@ -149,7 +151,7 @@ async def inventory() -> dict[str, ToolInfo]:
 
 
 async def test_the_shipped_library_is_clean_against_the_real_server() -> None:
-    found = lint(load_library(), await inventory(), causes=vocabulary())
+    found = lint(load_library(), await inventory_of(Settings()), causes=vocabulary())
     assert [str(p) for p in found] == []
 
 
