@@ -167,6 +167,8 @@ CATALOGUE: dict[str, Entry] = {
         "warning", "an alert says that a service answers slower than usual", ("most", "less", "busy")
     ),
     "alert.errors_up": Entry("warning", "an alert says that requests of a service fail", ("most", "less")),
+    "alert.flapping": Entry("info", "an alert goes on and off: its threshold is near to what is usual"),
+    "alert.nodata": Entry("warning", "an alert fires because its data is missing, not because of a value"),
     "alert.traffic_drop": Entry("warning", "an alert says that a service gets fewer requests than usual"),
     "alert.cpu_up": Entry("warning", "an alert says that a service uses more CPU than usual", ("most", "less")),
     "alert.memory_up": Entry("warning", "an alert says that a service uses more memory than usual", ("most", "less")),
@@ -192,7 +194,7 @@ CATALOGUE: dict[str, Entry] = {
     "log.silence": Entry("warning", "the log went silent"),
     "log.oom_text": Entry("critical", "the log tells of memory exhaustion"),
     "log.conn_refused": Entry(
-        "warning", "the log tells of refused connections", ("refused", "dns", "timeout", "reset")
+        "warning", "the log tells of refused connections", ("refused", "database", "dns", "timeout", "reset")
     ),
     "log.timeout_text": Entry("warning", "the log tells of time-outs"),
     "log.auth_failed": Entry("warning", "the log tells of refused credentials"),
@@ -200,6 +202,9 @@ CATALOGUE: dict[str, Entry] = {
     "log.app_exception": Entry("warning", "the log holds an exception or a fatal line"),
     "log.disk_full": Entry("warning", "the log tells of a full disk"),
     "log.permission_denied": Entry("warning", "the log tells of a denied file access"),
+    "log.route_failing": Entry(
+        "warning", "the access log tells that one route always fails and others do not", ("not_found", "server_error")
+    ),
     "log.port_in_use": Entry("warning", "the log tells that an address is already in use"),
     # ClickHouse
     "ch.restarted": Entry("warning", "the server started a short while ago"),

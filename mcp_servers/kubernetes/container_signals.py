@@ -17,6 +17,7 @@ NOT_READY_S = 60
 RECENT_RESTART_S = 1800
 OOM_MEMORY_S = 6 * 3600  # how long a past kill for memory still counts while the container runs
 INIT_STUCK_S = 300
+RECOVERED_S = 120
 CREATE_ERRORS = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"}
 )
@@ -77,10 +78,20 @@ def _keeps_restarting(case: PodCase, container: Container) -> bool:
         return False
     if container.state[0] == "terminated" and container.kind != "init":
         return True
+    if _recovered(case, container):
+        return False
     ended = parse_time(o.text(container.last, "finishedAt"))
     recent = ended is not None and (case.now - ended).total_seconds() < 600
     backoff = any(f"failed container {container.name} " in o.text(e, "message") for e in case.told("BackOff"))
     return recent and (backoff or container.restarts >= 3 or not container.ready)
+
+
+def _recovered(case: PodCase, container: Container) -> bool:
+    """Ready, and up for far longer than the run that failed: it crashed while it started (its dependencies were late), and stands now."""
+    up = seconds_since(o.text(container.state[1], "startedAt"), case.now) if container.state[0] == "running" else None
+    began, ended = (parse_time(o.text(container.last, key)) for key in ("startedAt", "finishedAt"))
+    lived = (ended - began).total_seconds() if began and ended else None
+    return container.ready and up is not None and lived is not None and up >= max(RECOVERED_S, 3 * lived)
 
 
 def _out_of_memory(case: PodCase, container: Container) -> bool:

@@ -2,12 +2,18 @@
 
 from typing import Any
 
+import re2
+
 from mcp_servers.kubernetes.logtext import Told, tell
-from mcp_servers.kubernetes.objects import Container, containers, main_containers, number, text
+from mcp_servers.kubernetes.objects import Container, containers, main_containers, number, rows, text
 from mcp_servers.kubernetes.probes import ports
 
 _MEMORY = ("oom-killed", "oomkilled", "memory limit too low", "out of memory: killed", "signal: killed: out of memory")
 _LINES = 120
+_LISTENS = re2.compile(
+    r"(?i)(?:listen|bind|serve|status|admin|metrics|health[a-z]*|probe)[-_.]?(?:addr(?:ess)?|port)?[\"']?\s*[:=]\s*"
+    r"[\"']?(?:[0-9a-z.*\[\]]*:)?(?P<port>[1-9][0-9]{1,4})\b"
+)
 
 
 def killed_for_memory(message: str) -> bool:
@@ -17,15 +23,23 @@ def killed_for_memory(message: str) -> bool:
 
 
 def shared_port(pod: Any, container: Container) -> tuple[int, str] | None:
-    """(port, other container) where another container of the pod declares a port that this one wants too."""
-    mine = {number for _, number in ports(container)}
+    """(port, other container) where another container of the pod declares, or is set to listen on, a port that this one wants too."""
+    mine = {n for _, n in ports(container)}
     for other in containers(pod):
         if other.name == container.name or other.kind == "init":
             continue
-        for _, port in ports(other):
+        for port in sorted({n for _, n in ports(other)} | _listening(other)):
             if port in mine:
                 return port, other.name
     return None
+
+
+def _listening(container: Container) -> set[int]:
+    """Ports that a container's arguments and environment tell it to listen on. A port that it only sends to is not among them."""
+    spec = container.spec
+    words = [str(w) for key in ("command", "args") for w in spec.get(key) or []]
+    words += [f"{text(e, 'name')}={text(e, 'value')}" for e in rows(spec, "env")]
+    return {int(match.group("port")) for word in words for match in _LISTENS.finditer(word[:4_000])}
 
 
 def crash_reason(pod: Any, container: Container, log: str | None, *, by_probe: bool) -> tuple[str, str]:
@@ -50,6 +64,8 @@ def crash_reason(pod: Any, container: Container, log: str | None, *, by_probe: b
         return "port_conflict", f"; its log says that an address is already in use{rival}"
     if code in (137, 143):
         return "killed", "; something ended it from outside"
+    if code is not None and not told and (other := shared_port(pod, container)):
+        return "port_conflict", f"; container {other[1]} of its pod listens on its port {other[0]}"
     if "log.permission_denied" in told:
         where = told["log.permission_denied"].where
         return "permission_denied", f"; its log tells of denied access{' to ' + where if where else ''}"

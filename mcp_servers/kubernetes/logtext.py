@@ -144,6 +144,12 @@ _THINGS: dict[str, tuple[Any, ...]] = {
     "log.app_exception": (_EXCEPTION,),
     "log.oom_text": (_EXCEPTION,),
 }
+_REFUSED = _any("connection refused", "ECONNREFUSED", "actively refused")
+_DRIVER = re2.compile(
+    r"com\.mysql|org\.mariadb|org\.postgresql|oracle\.jdbc|com\.microsoft\.sqlserver|com\.mongodb|psycopg|asyncpg|pymysql|mysqlclient|MySQLdb"
+    r"|mysql\.connector|pymongo|node_modules/(?:mysql2?|pg|mongodb|tedious)/|go-sql-driver|jackc/pgx|lib/pq|mongo-driver|SqlClient|Npgsql|MySqlConnector"
+    r"|Communications link failure|HikariPool"
+)
 _BENIGN = _any(r"\b0 errors?\b", r"\bno errors?\b", r"errors?[=:] ?0\b", "without errors?")
 
 
@@ -170,6 +176,18 @@ def tell(line: str) -> Told | None:
         if kind.phrases.search(line):
             return Told(kind.code, kind.reason, kind.says, thing(line, kind))
     return None
+
+
+def refused_by_database(text: str) -> bool:
+    """Whether a refused connection in a log is one to a database: its stack trace, which follows, names a driver."""
+    match = _REFUSED.search(text)
+    for _ in range(20):
+        if match is None:
+            return False
+        if _DRIVER.search(text[max(0, match.start() - 600) : match.end() + 2_500]):
+            return True
+        match = _REFUSED.search(text, match.end() + 2_500)
+    return False
 
 
 def thing(line: str, kind: Kind) -> str:

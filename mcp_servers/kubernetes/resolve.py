@@ -16,6 +16,7 @@ from mcp_servers.kubernetes.service_selection import selector, selects, template
 Json = dict[str, Any]
 SAME_STRENGTH = 0.04
 ENOUGH = 0.3
+_LEAST_ALIKE = 5  # letters; shorter words are like too much
 NAME_LABELS = ("app.kubernetes.io/name", "app", "k8s-app", "app.kubernetes.io/instance", "app.kubernetes.io/component")
 
 
@@ -119,6 +120,7 @@ class _Finder:
             yield from self.services(service, strength)
             yield from self.workloads(service, strength - 0.05)
             yield from _telemetry(service, self.world, strength - 0.05)
+            yield from self.alike(service, strength - 0.3)
         if container := named.get("container"):
             for pod_ in self.world.pods:
                 if any(c.name == container for c in o.containers(pod_)):
@@ -203,11 +205,32 @@ class _Finder:
             for workload in self._selected(service):
                 yield Lead(o.ref_of(workload), strength, f"Service {name} selects it")
 
+    def alike(self, name: str, strength: float) -> Iterator[Lead]:
+        """A Service that is written otherwise: routes and telemetry drop separators and prefixes (``orderservice``).
+
+        Only where no Service bears the name itself and exactly one is alike.
+        """
+        wanted = _plain(name)
+        if len(wanted) < _LEAST_ALIKE or any(o.name(s) == name for s in self.world.services):
+            return
+        fitting = [
+            s for s in self.world.services if _plain(o.name(s)).endswith(wanted) or _plain(o.name(s)).startswith(wanted)
+        ]
+        if len({o.name(s) for s in fitting}) == 1:
+            for workload in self._selected(fitting[0]):
+                yield Lead(
+                    o.ref_of(workload), strength, f"Service {o.name(fitting[0])} is the only one named like {name}"
+                )
+
     def _selected(self, service: Json) -> Iterator[Json]:
         for workload in self.world.workloads:
             same = o.namespace(workload) == o.namespace(service)
             if same and selects(selector(service), template_labels(workload)):
                 yield workload
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def service_addresses(service: Json) -> set[str]:

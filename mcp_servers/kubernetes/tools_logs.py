@@ -10,6 +10,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.common import strict
+from mcp_servers.common.accesslog import Route, failing_routes
 from mcp_servers.common.envelope import Envelope, Lean, Signal, ToolFailure, ok
 from mcp_servers.common.signals import signal
 from mcp_servers.common.templates import Line, Pattern, lines, mine
@@ -20,7 +21,7 @@ from mcp_servers.kubernetes.client import Cluster
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.finding_pods import Found, find_pod
 from mcp_servers.kubernetes.kinds import NAME, NAMESPACE
-from mcp_servers.kubernetes.logtext import Told, tell
+from mcp_servers.kubernetes.logtext import Told, refused_by_database, tell
 from mcp_servers.kubernetes.objects import Container, Json
 from mcp_servers.kubernetes.quantities import iso, seconds_since, span
 
@@ -34,6 +35,7 @@ CODES = (
     "log.port_in_use",
     "log.oom_text",
     "log.timeout_text",
+    "log.route_failing",
     "log.silence",
 )
 SIDECARS = (
@@ -158,7 +160,7 @@ async def _answer(cluster: Cluster, found: Found, container: Container, ask: _As
         container=container.name,
         previous=previous,
         lines_read=len(wanted),
-        signals=_signals(pod, container, wanted, everything, ask),
+        signals=_signals(pod, container, wanted, everything, ask, database=refused_by_database(raw)),
         untrusted=["patterns[].sample", "patterns[].template", "lines[]"],
     )
     if ask.mode == "tail":
@@ -177,6 +179,11 @@ async def _read(cluster: Cluster, pod: Json, container: Container, ask: _Ask, no
     """(the log, whether it is the crashed run's). An absent instance is an empty log with its reason in ``notes``."""
     since = None if ask.previous else max(1, int((ask.now - ask.window.start).total_seconds()) + 5)
     text, refusal = await _run(cluster, pod, container, ask.previous, since)
+    if text and not ask.previous and _ended_lately(container, ask) and not _telling(text):
+        before, _ = await _run(cluster, pod, container, True, None)
+        if _telling(before):
+            notes.append("the present run says nothing of why it restarts; this is the run before it")
+            return before, True
     if text:
         return text, ask.previous
     if ask.previous:
@@ -193,6 +200,24 @@ async def _read(cluster: Cluster, pod: Json, container: Container, ask: _Ask, no
     else:
         notes.append(f"container {container.name} wrote nothing in this window")
     return "", False
+
+
+def _ended_lately(container: Container, ask: _Ask) -> bool:
+    """Whether a run of the container failed within the window, so that its last words matter now."""
+    if not container.restarts or o.number(container.ended, "exitCode") in (None, 0):
+        return False
+    at = o.text(container.ended, "finishedAt")
+    return not at or at >= iso(ask.window.start)
+
+
+def _telling(text: str) -> bool:
+    return any(_kind(line) for line in lines(text))
+
+
+def _kind(line: Line) -> Told | None:
+    """What a line tells; a calm line that only mentions an exception or a time-out tells nothing."""
+    kind = tell(line.text)
+    return None if kind and line.level == "other" and kind.code in ("log.app_exception", "log.timeout_text") else kind
 
 
 async def _run(cluster: Cluster, pod: Json, container: Container, previous: bool, since: int | None) -> tuple[str, str]:
@@ -247,18 +272,19 @@ def _row(pattern: Pattern) -> PatternOut:
     )
 
 
-def _signals(pod: Json, container: Container, wanted: list[Line], everything: list[Line], ask: _Ask) -> list[Signal]:
-    """What the lines tell: one signal for each kind, with the things it names most.
+def _signals(
+    pod: Json, container: Container, wanted: list[Line], everything: list[Line], ask: _Ask, *, database: bool
+) -> list[Signal]:
+    """What the lines tell: one signal for each kind, with the things it names most. ``database``: a refusal came from a database driver.
 
     The lines' own words stay in the patterns, which are marked untrusted.
     """
     subject, owner = o.ref("Pod", o.namespace(pod), o.name(pod)), o.workload(pod)
     told: dict[tuple[str, str], list[tuple[Told, Line]]] = {}
     for line in wanted:
-        kind = tell(line.text)
-        if kind and not (line.level == "other" and kind.code in ("log.app_exception", "log.timeout_text")):
+        if kind := _kind(line):
             told.setdefault((kind.code, kind.reason), []).append((kind, line))
-    found = []
+    found = [_route(route, subject, owner, container) for route in failing_routes(line.text for line in wanted)[:3]]
     for (code, reason), same in told.items():
         named = Counter(kind.where for kind, _ in same if kind.where).most_common(3)
         where = f" ({', '.join(thing for thing, _ in named)})" if named else ""
@@ -268,7 +294,7 @@ def _signals(pod: Json, container: Container, wanted: list[Line], everything: li
                 subject,
                 clean(f"the log of container {container.name} tells of {same[0][0].says}{where}", 240),
                 owner=owner if owner != subject else "",
-                reason=reason,
+                reason="database" if reason == "refused" and database else reason,
                 count=len(same),
                 since=iso(same[0][1].at) or None,
             )
@@ -285,6 +311,18 @@ def _signals(pod: Json, container: Container, wanted: list[Line], everything: li
         detail = f"container {container.name} has written nothing for {span(quiet)}"
         found.append(signal("log.silence", subject, detail, owner=owner if owner != subject else "", since=iso(newest)))
     return sorted(found, key=lambda s: -(s.count or 0))
+
+
+def _route(route: Route, subject: str, owner: str, container: Container) -> Signal:
+    detail = f"the log of container {container.name} tells that route {route.path} always answers {route.status}, other routes do not"
+    return signal(
+        "log.route_failing",
+        subject,
+        clean(detail, 240),
+        owner=owner if owner != subject else "",
+        reason=route.failure,
+        count=route.requests,
+    )
 
 
 def _summary(answer: PodLogs, patterns: list[Pattern]) -> str:

@@ -97,6 +97,40 @@ async def test_an_empty_present_run_falls_back_to_the_one_before(tmp_path: Path)
     assert "PAYMENT_URL" in detail(answer, "log.config_missing")
 
 
+async def test_the_run_before_is_read_where_the_present_one_says_nothing_of_the_crash(tmp_path: Path) -> None:
+    before = "Web server failed to start. Port 8080 was already in use."
+    sick = pod(statuses=[running(ready=False, restarts=3, since=20, last=ended(1))])
+    texts = {KEY: f"{ago(10)} INFO starting", f"{KEY}/previous": before}
+    answer = await logs(tmp_path, texts, sick)
+    assert answer["previous"] is True
+    assert codes(answer) == {"log.port_in_use": ""}
+    assert "says nothing of why it restarts" in " ".join(answer["notes"])
+    telling = await logs(tmp_path, {**texts, KEY: f"{ago(10)} ERROR connection refused"}, sick)
+    assert telling["previous"] is False
+    long_ago = pod(statuses=[running(restarts=3, last=ended(1, finished=90_000))])
+    assert (await logs(tmp_path, texts, long_ago))["previous"] is False
+
+
+async def test_a_refusal_inside_of_a_database_drivers_trace_is_one_of_the_database(tmp_path: Path) -> None:
+    trace = [
+        f"{ago(9)} ERROR Communications link failure",
+        "Caused by: java.net.ConnectException: Connection refused",
+        "\tat java.net.Socket.connect(Socket.java:607)",
+        "\tat com.mysql.cj.protocol.StandardSocketFactory.connect(StandardSocketFactory.java:153)",
+    ]
+    assert codes(await logs(tmp_path, {KEY: "\n".join(trace)}))["log.conn_refused"] == "database"
+    other = [*trace[1:3], "\tat io.grpc.netty.NettyClient.connect(NettyClient.java:1)"]
+    assert codes(await logs(tmp_path, {KEY: "\n".join(other)}))["log.conn_refused"] == "refused"
+
+
+async def test_a_route_that_always_fails_is_told(tmp_path: Path) -> None:
+    rows = [f'{ago(60 - n)} 10.0.0.9 - - [x] "GET /api/v1/{{}} HTTP/1.1" {{}} 1' for n in range(12)]
+    text = "\n".join([r.format("orders/7", 404) for r in rows] + [r.format("carts/7", 200) for r in rows])
+    answer = await logs(tmp_path, {KEY: text})
+    assert codes(answer) == {"log.route_failing": "not_found"}
+    assert "route /api/v1/orders always answers 404" in detail(answer, "log.route_failing")
+
+
 async def test_a_filter_that_finds_nothing_says_how_much_there_was(tmp_path: Path) -> None:
     answer = await logs(tmp_path, {KEY: "a\nb"}, contains="zebra")
     assert "none of the 2 lines in the window contains that text" in answer["notes"]

@@ -64,6 +64,28 @@ class TestWordsWithoutNames:
         assert (answer.data["workload"], answer.data["service"]) == ("Deployment/frontend", "web")
 
 
+class TestNamesWrittenOtherwise:
+    async def test_a_route_drops_separators_and_prefixes(self, tmp_path: Path) -> None:
+        billing = k.template("shop-order-service", "r/o:1")
+        more = [
+            *shop(),
+            k.deployment("shop-order-service", billing),
+            k.service("shop-order-service", {"app": "shop-order-service"}),
+        ]
+        found = (
+            await ask(k.write(tmp_path, more), "resolve_target", query="service=orderservice", namespace="shop")
+        ).data
+        assert found["workload"] == "Deployment/shop-order-service"
+        assert "the only one named like orderservice" in found["why"]
+
+    async def test_two_that_are_alike_are_none(self, tmp_path: Path) -> None:
+        twins = [k.service(name, {"app": "cart"}) for name in ("a-order-service", "b-order-service")]
+        answer = await ask(
+            k.write(tmp_path, [*shop(), *twins]), "resolve_target", query="service=orderservice", namespace="shop"
+        )
+        assert "orderservice" not in str(answer.data.get("workload"))
+
+
 class TestNamedHints:
     async def test_a_pod_that_is_gone_leads_to_its_workload(self, tmp_path: Path) -> None:
         answer = await resolve(tmp_path, "namespace=shop pod=cart-5c6d7e8f9-zzzzz")
