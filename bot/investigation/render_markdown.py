@@ -7,7 +7,7 @@ import json
 import re
 
 from bot.investigation import wording
-from bot.investigation.model import Cited, Report
+from bot.investigation.model import ChangeLine, Cited, Report
 from bot.tools.evidence import Evidence
 from mcp_servers.common.untrusted import sanitise
 
@@ -16,6 +16,7 @@ BARE_LINK = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp)(:)|\b(www)(\.)")
 CELL_END = re.compile(r"(?<!\\)\|")
 BAR = r"\\|"
 MAX_EVIDENCE_CHARS = 6_000
+SAME_KIND = 3  # changes of one kind that are told one by one; a whole namespace that was rolled out is one line more
 
 
 def render(report: Report) -> str:
@@ -127,7 +128,11 @@ def _changes(report: Report) -> str:
     if not report.changes and not report.blind_spots:
         return ""
     lines = ["## What changed", ""]
-    for change in report.changes[:15]:
+    crowds: dict[str, list[ChangeLine]] = {}
+    for change in report.changes:
+        crowds.setdefault(change.kind, []).append(change)
+    told = {kind: same[:SAME_KIND] for kind, same in crowds.items()}
+    for change in [c for c in report.changes if c in told[c.kind]][:15]:
         before = change.minutes_before_onset
         when = f", {round(before)} min before the onset" if before is not None and before >= 0 else ""
         actor = f" by {_code(change.actor)}" if change.actor else ""
@@ -135,6 +140,13 @@ def _changes(report: Report) -> str:
             f"- {escape(change.at)} {_code(change.target)}: {escape(change.what)}{actor}{when} [{change.evidence}]"
         )
         lines += [f"  - {_code(d)}" for d in change.diff[:6]]
+    for kind, same in crowds.items():
+        if rest := same[SAME_KIND:]:
+            first, last = min(c.at for c in rest), max(c.at for c in rest)
+            names = ", ".join(_code(c.target) for c in rest[:6]) + (", …" if len(rest) > 6 else "")
+            lines.append(
+                f"- {len(rest)} more of the kind {_code(kind)}, {escape(first)} to {escape(last)}: {names} [{rest[0].evidence}]"
+            )
     if not report.changes:
         lines.append("- Nothing that could be seen changed.")
     if report.blind_spots:

@@ -15,7 +15,7 @@ from rich.console import Console
 from bot.alerts.model import Alert
 from bot.investigation import render_json, render_markdown, render_terminal
 from bot.investigation.investigator import Investigator, targets
-from bot.investigation.model import Progress, Report
+from bot.investigation.model import ChangeLine, Progress, Report
 from bot.playbooks.model import Playbook
 from bot.playbooks.router import Choice
 from bot.settings import ServerSettings
@@ -224,6 +224,24 @@ async def test_without_any_of_its_servers_a_playbook_says_that_nothing_was_check
         "inconclusive",
         "Nothing could be checked: no server called metrics is configured.",
     )
+
+
+async def test_many_changes_of_one_kind_are_one_line() -> None:
+    report = await run(pod=oom, changes=nothing, logs=nothing)
+    many = [
+        ChangeLine(
+            at=f"2026-11-22T03:00:{n:02}Z", kind="scale", target=f"Deployment/shop/d{n}", what="scaled", evidence="E2"
+        )
+        for n in range(30)
+    ]
+    other = ChangeLine(
+        at="2026-11-22T02:59:00Z", kind="rollout", target="Deployment/shop/a", what="rolled out", evidence="E2"
+    )
+    text = render_markdown.render(report.model_copy(update={"changes": (*many, other)}))
+    section = text.split("## What changed")[1].split("##")[0]
+    assert section.count("scaled") == 3
+    assert "27 more of the kind `scale`, 2026-11-22T03:00:03Z to 2026-11-22T03:00:29Z" in section
+    assert "rolled out" in section
 
 
 async def test_text_of_a_workload_never_confirms() -> None:
