@@ -2,104 +2,67 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bot import settings as configuration
+from bot.commands import doctor_page as page
+from bot.commands import doctor_servers as servers
 from bot.observe.checkup import Finding
 from bot.settings import Settings
-
-LOOKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red"), "not set": ("–", "yellow")}
 
 
 def run(config: Path | None) -> int:
     """Exit code 0 when nothing failed, else 1."""
     settings = configuration.load(config)
-    return asyncio.run(_run(settings))
+    return asyncio.run(report(settings, Console()))
 
 
-async def _run(settings: Settings) -> int:
-    console = Console()
+async def report(settings: Settings, console: Console) -> int:
+    """Look at everything and print the page; the exit code."""
     console.print(Text(f"Configuration: {settings.source}", style="dim"))
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=1)
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    failed = 0
-    async for finding in findings(settings):
-        symbol, style = LOOKS[finding.health]
-        what = Text(finding.what)
-        if finding.mend:
-            what.append(f"\n→ {finding.mend}", style="dim")
-        table.add_row(Text(symbol, style=style), finding.area, finding.name, what)
-        failed += finding.health in ("failed", "not set")
-    console.print(table)
-    console.print()
-    console.print(
-        "Everything works."
-        if not failed
-        else f"{failed} thing{'s' if failed > 1 else ''} to mend; each line above says how."
-    )
-    return 1 if failed else 0
+    found = [finding async for finding in findings(settings)]
+    return 1 if page.show(found, console) else 0
 
 
 async def findings(settings: Settings) -> AsyncIterator[Finding]:
     """All findings, in the order in which a newcomer would mend them."""
     from bot.slack import checkup as slack
 
+    for finding in unread(os.environ):
+        yield finding
     for finding in await slack.check(settings.slack):
         yield finding
-    for finding in await _servers(settings):
+    for finding in await servers.check(settings):
         yield finding
     yield _playbooks(settings)
     yield await _model(settings)
     yield _store(settings)
 
 
-async def _servers(settings: Settings) -> list[Finding]:
-    from bot.wiring import open_hub
+# How the names of our variables begin; what comes after that is judged by whoever reads it.
+_FAMILIES = (
+    *("RCA_K8S_", "RCA_SIGNOZ_", "RCA_CH_", "RCA_MONGO_", "RCA_ALLOW_PRIVILEGED", "RCA_INSTANCE", "RCA_REDACT_"),
+    *("RCA_HASH_KEY", "RCA_TOOL_TIMEOUT_S", "RCA_MAX_", "RCA_CACHE_S", "RCA_MCP_", "RCA_LOG_LEVEL", "RCA_CONFIG"),
+    *("RCA_MODEL_", "RCA_STORE_URL", "RCA_HEALTH_PORT", "RCA_TEST_"),
+)
 
-    if not settings.servers:
-        return [
-            Finding(
-                "Servers",
-                "none",
-                "not set",
-                "no tool server is configured",
-                "set KUBECONFIG, or list servers in rca.yaml",
-            )
-        ]
+
+def unread(environ: Mapping[str, str]) -> list[Finding]:
+    """Variables that look like ours and that nothing reads: a misspelt deny-list protects nobody, and nobody says so."""
     found = []
-    async with open_hub(settings) as hub:
-        for health in hub.health():
-            if not health.ok:
-                mend = "start it, or mend its entry in rca.yaml; investigations say that it could not be asked"
-                found.append(Finding("Servers", health.name, "failed", health.reason or health.state, mend))
-                continue
-            found.append(Finding("Servers", health.name, "ok", f"{health.tools} tools over {health.transport}"))
-            if health.changed:
-                names = ", ".join(health.changed)
-                found.append(
-                    Finding(
-                        "Servers",
-                        health.name,
-                        "failed",
-                        f"definitions changed: {names}",
-                        "review them, then pin them anew",
-                    )
-                )
-            if f"{health.name}.health" in hub.inventory():
-                answer = await hub.call(f"{health.name}.health", {}, id="E0", step="doctor")
-                what = answer.summary if answer.ok else (answer.error.message if answer.error else "failed")
-                mend = "" if answer.ok else (answer.error.hint if answer.error else "")
-                state = "failed" if not answer.ok else ("warning" if answer.notes else "ok")
-                notes = "".join(f"\n{note}" for note in answer.notes)
-                found.append(Finding("Servers", health.name, state, what + notes, mend))  # type: ignore[arg-type]
+    for name in sorted(environ):
+        if not name.startswith("RCA_") or name.startswith(_FAMILIES):
+            continue
+        scores = {family: SequenceMatcher(None, name[: len(family) + 1], family).ratio() for family in _FAMILIES}
+        near = max(_FAMILIES, key=lambda family: scores[family])
+        meant = f"{near}{'…' if near.endswith('_') else ''}"
+        mend = f"was {meant} meant?" if scores[near] >= 0.8 else "unset it, unless rca.yaml refers to it"
+        found.append(Finding("Settings", name, "warning", "is set, and no part of the bot reads it", mend))
     return found
 
 

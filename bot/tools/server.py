@@ -14,7 +14,6 @@ from mcp.types import CallToolResult, Tool
 
 from bot.settings import ServerSettings
 from bot.tools.arguments import ArgumentCheck
-from bot.tools.breaker import Breaker
 from bot.tools.connection import Connection, ended_because
 from bot.tools.failures import TRANSPORT_ERRORS, ConnectionLost, is_lost, why_not_connected
 from bot.tools.inventory import (
@@ -29,6 +28,7 @@ from bot.tools.inventory import (
 from bot.tools.pins import Pins
 from bot.tools.policy import Policy
 from bot.tools.targets import Stderr, Target, TargetError, target
+from mcp_servers.common.breaker import Breaker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

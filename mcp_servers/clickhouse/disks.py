@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from mcp_servers.clickhouse.client import Row
+from mcp_servers.clickhouse.merging import Row
 from mcp_servers.clickhouse.reading import real, size_of, whole
 from mcp_servers.common.envelope import Lean, Signal
 from mcp_servers.common.signals import signal

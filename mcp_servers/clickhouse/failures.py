@@ -27,7 +27,8 @@ _HINTS: dict[str, str] = {
     "UNAVAILABLE": "check RCA_CH_URL, and that the HTTP port answers from here (GET /ping)",
 }
 HANDSHAKE = (
-    "the profile's max_result_rows or max_result_bytes is smaller than what the client reads when it connects (about 2,000 rows of system.settings); "
+    "the profile's max_result_rows or max_result_bytes is smaller than what the client reads when it connects (about "
+    "2,000 rows of system.settings); "
     "set max_result_rows = 2000 or more in the profile"
 )
 

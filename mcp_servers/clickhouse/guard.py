@@ -1,7 +1,7 @@
 """The guard of `run_query`: what it does not know, it refuses.
 
-It reads tokens, never patterns over raw text. Tables, functions and clauses come from closed lists, so a new feature of ClickHouse is refused until
-somebody allows it. Grants stay the boundary; this keeps mistakes and injected text away from it.
+It reads tokens, never patterns over raw text. Tables, functions and clauses come from closed lists, so a new feature of ClickHouse is
+refused until somebody allows it. Grants stay the boundary; this keeps mistakes and injected text away from it.
 """
 
 import re
@@ -13,12 +13,12 @@ from mcp_servers.clickhouse.texts import tokens, words
 from mcp_servers.common.envelope import ToolFailure
 
 MAX_SQL = 4_096
-_SIGNS = frozenset("(),.*=<>!+-/%[]|:?;")
+_SIGNS = frozenset("(),.*=<>!+-/%[]|:;")
 # Words that choose a format, a file or settings, or begin what is no SELECT.
 _REFUSED = frozenset(
     words(
         "INTO OUTFILE INFILE FORMAT SETTINGS INSERT ALTER DROP CREATE TRUNCATE GRANT REVOKE KILL BACKUP RESTORE "
-        "EXPLAIN DESCRIBE SHOW ARRAY PASTE EXECUTE"
+        "EXPLAIN DESCRIBE SHOW ARRAY PASTE EXECUTE APPLY REPLACE COLUMNS RECURSIVE"
     )
 )
 # Words that may stand before a bracket without being a function.
@@ -45,12 +45,16 @@ _FUNCTIONS = frozenset(
         "tomonday tostartofmonth tostartofinterval toyear tomonth todayofmonth todayofweek tohour tominute "
         "tosecond toyyyymm toyyyymmdd addminutes addhours adddays subtractminutes subtracthours subtractdays "
         "tointervalminute tointervalhour tointervalday formatreadablesize row_number rank dense_rank laginframe "
-        "leadinframe has arrayjoin tuple array in cast"
+        "leadinframe has arrayjoin tuple array cast"
     )
 )
+_SETS = frozenset(words("UNION INTERSECT EXCEPT"))
 _CLAUSES = frozenset(
     words("WHERE PREWHERE GROUP ORDER HAVING LIMIT OFFSET UNION INTERSECT EXCEPT SELECT WINDOW QUALIFY")
 )
+_AFTER_WITH = frozenset(words("TOTALS ROLLUP CUBE TIES FILL"))  # there WITH names nothing
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_VALUES = frozenset(words("NULL TRUE FALSE"))
 _PLAIN_NAME = re.compile(r"[A-Za-z_][\w$]*")
 
 
@@ -68,6 +72,9 @@ class _Token:
         return self.text.strip('`"')
 
 
+_END = _Token("end", "")
+
+
 def admitted(sql: str, allowed: Sequence[str]) -> str:
     """``sql`` without comments, when it is one SELECT that reads ``allowed`` tables (globs over database.table) only.
 
@@ -76,21 +83,30 @@ def admitted(sql: str, allowed: Sequence[str]) -> str:
     if len(sql) > MAX_SQL:
         raise _no(f"the statement has {len(sql):,} characters; at most {MAX_SQL:,} are taken")
     read = [_Token(kind, text) for kind, text in tokens(sql)]
-    text = "".join(" " if t.kind == "comment" else t.text for t in read).strip().rstrip(";").strip()
+    while read and (read[-1].kind in ("comment", "space") or read[-1].text == ";"):
+        read.pop()
+    text = "".join(" " if t.kind == "comment" else t.text for t in read).strip()
     found = [t for t in read if t.kind not in ("comment", "space")]
-    while found and found[-1].text == ";":
-        found.pop()
     if not found or found[0].word not in ("SELECT", "WITH"):
         raise _no("only SELECT (or WITH ... SELECT) is taken")
-    for token in found:
-        _check(token)
-    local = {
-        found[i].name
-        for i in range(len(found) - 2)
-        if found[i].kind == "name" and found[i + 1].word == "AS" and found[i + 2].text == "("
-    }
-    _walk(found, allowed, local)
+    for token in read:
+        if token.kind != "comment":
+            _check(token)
+    _neighbours(read)
+    _walk(found, allowed)
     return text
+
+
+def _neighbours(read: list[_Token]) -> None:
+    """Signs that mean something else beside each other: ``//`` begins a comment in newer servers, which would hide what is read as text
+    here.
+    """
+    for i, token in enumerate(read):
+        around = {t.text for t in (read[i - 1 : i] + read[i + 1 : i + 2] if i else read[1:2])}
+        if token.text == "/" and around & {"/", "*"}:
+            raise _no("// is not taken; write remarks as -- or /* */")
+        if token.text == ":" and ":" not in around:
+            raise _no("the sign ':' is taken as :: only")
 
 
 def _check(token: _Token) -> None:
@@ -100,6 +116,12 @@ def _check(token: _Token) -> None:
         raise _no("one statement only")
     if token.kind == "string" and (token.text[0] != "'" or len(token.text) < 2 or not _closed(token.text)):
         raise _no("a string is not closed, or is written as a heredoc")
+    if token.kind == "number" and not _NUMBER.fullmatch(token.text):
+        raise _no(f"{token.text[:40]!r} is not a number")
+    if token.kind == "name" and not token.text.isascii():
+        raise _no("names may hold ASCII letters, digits, _ and $ only")
+    if token.kind == "space" and not token.text.isascii():
+        raise _no("only ordinary blanks are taken between words")
     if token.kind == "name" and token.text[0] in '`"' and not _PLAIN_NAME.fullmatch(token.name):
         raise _no("a quoted name may hold letters, digits, _ and $ only")
     if token.word in _REFUSED:
@@ -110,10 +132,39 @@ def _closed(text: str) -> bool:
     return re.fullmatch(r"(?s)'(?:[^'\\]|\\.|'')*'", text) is not None
 
 
-def _walk(found: list[_Token], allowed: Sequence[str], local: set[str]) -> None:
+class _Named:
+    """The names that WITH makes at the start of a statement. One counts behind its own definition only: within it, it means a table."""
+
+    def __init__(self, found: Sequence[_Token]) -> None:
+        self.known: set[str] = set()
+        self._found = found
+        self._head = found[0].word == "WITH"
+        self._defining = ""
+
+    def read(self, i: int) -> None:
+        """The token at ``i``, outside all brackets."""
+        token = self._found[i]
+        if token.word in ("SELECT", *_SETS):
+            self._head = False
+        if token.word in _SETS:
+            self.known.clear()  # older servers do not see these names in the second SELECT
+        if token.text == ")" and self._defining:
+            self.known.add(self._defining)
+            self._defining = ""
+        if (
+            self._head
+            and token.word == "AS"
+            and self._found[i - 1].kind == "name"
+            and _at(self._found, i + 1).text == "("
+        ):
+            self._defining = self._found[i - 1].name
+
+
+def _walk(found: list[_Token], allowed: Sequence[str]) -> None:
     from_at: list[bool] = [False]  # whether this level of brackets is inside a FROM clause
+    named = _Named(found)
     for i, token in enumerate(found):
-        after = found[i + 1] if i + 1 < len(found) else _Token("end", "")
+        after = _at(found, i + 1)
         if token.text == "(":
             from_at.append(False)
         elif token.text == ")":
@@ -122,13 +173,17 @@ def _walk(found: list[_Token], allowed: Sequence[str], local: set[str]) -> None:
                 raise _no("brackets do not match")
         elif token.text == "," and from_at[-1]:
             raise _no("a list of tables is not taken; write JOIN ... ON with one condition, or USING (...)")
+        elif token.word == "WITH" and i and after.word not in _AFTER_WITH:
+            raise _no("WITH stands at the start of the statement only")
         elif token.word in _CLAUSES:
             from_at[-1] = False
         elif token.word in ("FROM", "JOIN"):
             from_at[-1] = True
-            _table(found, i + 1, allowed, local)
+            _table(found, i + 1, allowed, named.known)
         elif token.word == "IN":
             _member(found, i + 1)
+        if len(from_at) == 1:
+            named.read(i)
         called = token.kind == "name" and after.text == "(" and token.word not in _WORDS
         if called and token.name.lower() not in _FUNCTIONS:
             raise _no(f"the function {token.name[:60]} is not on the list of those that are taken")
@@ -136,9 +191,13 @@ def _walk(found: list[_Token], allowed: Sequence[str], local: set[str]) -> None:
         raise _no("brackets do not match")
 
 
+def _at(found: Sequence[_Token], i: int) -> _Token:
+    return found[i] if i < len(found) else _END
+
+
 def _table(found: list[_Token], at: int, allowed: Sequence[str], local: set[str]) -> None:
     """What stands behind FROM or JOIN: a subquery, a name that WITH made, or an allowed table."""
-    ahead = [*found[at : at + 5], *([_Token("end", "")] * 5)]
+    ahead = [*found[at : at + 5], *([_END] * 5)]
     if ahead[0].text == "(":
         if ahead[1].word not in ("SELECT", "WITH"):
             raise _no("brackets behind FROM or JOIN must hold a SELECT")
@@ -163,17 +222,30 @@ def _table(found: list[_Token], at: int, allowed: Sequence[str], local: set[str]
 
 
 def _member(found: list[_Token], at: int) -> None:
-    """Behind IN only a list of values, calls, or a SELECT: a name there would be read as a table."""
+    """Behind IN only a list of values and calls, or a SELECT: a bare name there would be read as a table."""
     if at >= len(found) or found[at].text != "(":
         raise _no("IN needs a list or a SELECT in brackets")
-    while at < len(found) and found[at].text == "(":
-        at += 1
-    first, second = (
-        (found[at] if at < len(found) else _Token("end", "")),
-        (found[at + 1] if at + 1 < len(found) else _Token("end", "")),
-    )
-    if first.kind == "name" and first.word not in ("SELECT", "WITH", "NULL", "TRUE", "FALSE") and second.text != "(":
-        raise _no("IN takes values or a SELECT, not a name")
+    level, calls = 0, [False]  # for each bracket: whether it holds the arguments of a call, where names are columns
+    for i in range(at, len(found)):
+        token, after = found[i], _at(found, i + 1)
+        if token.text == "(":
+            level += 1
+            calls.append(calls[-1] or (found[i - 1].kind == "name" and found[i - 1].word not in _WORDS))
+        elif token.text == ")":
+            level -= 1
+            calls.pop()
+            if not level:
+                return
+        elif calls[-1]:
+            continue
+        elif token.word in ("SELECT", "WITH"):
+            if i != at + 1:
+                raise _no("IN takes values or a SELECT, not both")
+            return  # a SELECT of its own, read like any other
+        elif token.kind == "name" and token.word not in _VALUES and after.text != "(":
+            raise _no("IN takes values or a SELECT, not a name")
+        elif token.kind == "sign" and token.text not in ",+-":
+            raise _no("IN takes values or a SELECT, not an expression")
 
 
 def _no(why: str) -> ToolFailure:

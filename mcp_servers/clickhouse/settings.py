@@ -1,8 +1,8 @@
 """Settings of the ClickHouse server, from the environment.
 
-``RCA_CH_URL`` (https://host:8443), ``RCA_CH_USER``, ``RCA_CH_PASSWORD`` (or ``_FILE``), ``RCA_CH_HOSTS`` (further replicas to ask, as URLs),
-``RCA_CH_CLUSTER``, ``RCA_CH_CA_FILE``, ``RCA_CH_TIMEOUT_S``, ``RCA_CH_RAW``, ``RCA_CH_ALLOWED``, ``RCA_CH_MAX_EST_ROWS``, ``RCA_CH_THRESHOLDS``,
-``RCA_ALLOW_PRIVILEGED``. The rest is common to all servers.
+``RCA_CH_URL`` (https://host:8443), ``RCA_CH_USER``, ``RCA_CH_PASSWORD`` (or ``_FILE``), ``RCA_CH_HOSTS`` (further replicas to ask, as
+URLs), ``RCA_CH_CLUSTER``, ``RCA_CH_CA_FILE``, ``RCA_CH_TIMEOUT_S``, ``RCA_CH_RAW``, ``RCA_CH_ALLOWED``, ``RCA_CH_MAX_EST_ROWS``,
+``RCA_CH_THRESHOLDS``, ``RCA_ALLOW_PRIVILEGED``. The rest is common to all servers.
 """
 
 import json

@@ -1,5 +1,6 @@
 """Statements over the state of the server: metrics, disks, parts, merges, mutations, replicas. All are cheap reads of in-memory tables."""
 
+from mcp_servers.clickhouse.merging import Merge
 from mcp_servers.clickhouse.statements import Statement, columns, epoch, plain
 
 METRICS = (
@@ -14,7 +15,8 @@ ASYNC_METRICS = (
 _HOST = columns(host=("hostName()", ""))
 
 SERVER = Statement(
-    "server", "metrics", columns(host=("hostName()", ""), version=("version()", ""), uptime_s=("uptime()", ""), at=("toUnixTimestamp(now())", "")),
+    "server", "metrics", columns(host=("hostName()", ""), version=("version()", ""), uptime_s=("uptime()", ""),
+    at=("toUnixTimestamp(now())", "")),
     "FROM @metrics LIMIT 1 BY hostName() LIMIT 100",
 )  # fmt: skip
 NOW = Statement(
@@ -44,8 +46,11 @@ DISKS = Statement(
 )  # fmt: skip
 ERRORS = Statement(
     "errors", "errors",
-    {**_HOST, **plain("name", "code", "value"), **epoch(last="last_error_time"), **columns(message=("substring(last_error_message, 1, 600)", "last_error_message"))},
-    "FROM @errors WHERE last_error_time >= fromUnixTimestamp({since:Int64}) ORDER BY last_error_time DESC LIMIT 40", ("name", "code", "last_error_time"),
+    {**_HOST, **plain("name", "code", "value"), **epoch(last="last_error_time"),
+    **columns(message=("substring(last_error_message, 1, 600)", "last_error_message"))},
+    "FROM @errors WHERE last_error_time >= fromUnixTimestamp({since:Int64}) ORDER BY last_error_time DESC LIMIT 40",
+    ("name", "code", "last_error_time"),
+    Merge(rank=("last",)),
 )  # fmt: skip
 CLUSTERS = Statement(
     "clusters", "clusters",
@@ -54,8 +59,12 @@ CLUSTERS = Statement(
         failing_hosts=("arraySlice(groupArrayIf(host_name, errors_count > 0), 1, 5)", "host_name errors_count"),
     ),
     "FROM system.clusters GROUP BY cluster ORDER BY failing DESC, cluster LIMIT 20", ("cluster", "errors_count", "host_name"),
+    # every server has the same list of clusters, and its own errors with them
+    Merge(key=("cluster",), highest=("hosts", "failing"), unions=("failing_hosts",), rank=("failing",)),
 )  # fmt: skip
-WARNINGS = Statement("warnings", "warnings", plain("message"), "FROM @warnings LIMIT 10", ("message",))
+WARNINGS = Statement(
+    "warnings", "warnings", plain("message"), "FROM @warnings LIMIT 10", ("message",), Merge(key=("message",))
+)
 
 PARTS = Statement(
     "parts", "parts",
@@ -67,14 +76,21 @@ PARTS = Statement(
             newest=("toUnixTimestamp(max(modification_time))", "modification_time"),
         ),
     },
-    "FROM @parts AS t WHERE active AND ({database:String} = '' OR database = {database:String}) GROUP BY host, database, table, partition_id "
+    "FROM @parts AS t WHERE active AND ({database:String} = '' OR database = {database:String}) "
+    "GROUP BY host, database, table, partition_id "
     "HAVING active_parts >= {min_parts:UInt32} ORDER BY active_parts DESC LIMIT {limit:UInt16}",
     ("database", "table", "partition_id", "active"),
+    # replicas hold the same parts: the server that is worst off stands for the others
+    Merge(
+        key=("database", "table", "partition_id"), highest=("active_parts", "n_rows", "bytes", "newest"), lead="active_parts",
+        rank=("active_parts",),
+    ),
 )  # fmt: skip
 PARTS_MAX = Statement(
     "parts in all", "parts",
     columns(tables=("uniq(database, table)", "database table"), parts=("count()", ""), bytes=("sum(bytes_on_disk)", "bytes_on_disk")),
     "FROM @parts WHERE active AND ({database:String} = '' OR database = {database:String}) LIMIT 1", ("database", "table", "active"),
+    Merge(key=(), sums=("parts", "bytes"), highest=("tables",)),
 )  # fmt: skip
 MUTATIONS = Statement(
     "mutations", "mutations",
@@ -88,6 +104,11 @@ MUTATIONS = Statement(
     },
     "FROM @mutations WHERE NOT is_done AND ({database:String} = '' OR database = {database:String}) ORDER BY create_time LIMIT 20",
     ("database", "table", "is_done", "create_time", "mutation_id"),
+    # a replicated mutation is one thing that every replica has to do
+    Merge(
+        key=("database", "table", "mutation_id", "command_text"), highest=("parts_to_do", "failed_at", "is_killed"), lowest=("created",),
+        lead="failed_at", rank=("-created",),
+    ),
 )  # fmt: skip
 MERGES = Statement(
     "merges", "merges",
@@ -99,13 +120,17 @@ MERGES = Statement(
             bytes=("total_size_bytes_compressed", "total_size_bytes_compressed"), memory=("memory_usage", "memory_usage"),
         ),
     },
-    "FROM @merges WHERE {database:String} = '' OR database = {database:String} ORDER BY elapsed DESC LIMIT 20", ("database", "table", "elapsed", "progress"),
+    "FROM @merges WHERE {database:String} = '' OR database = {database:String} ORDER BY elapsed DESC LIMIT 20",
+    ("database", "table", "elapsed", "progress"),
+    Merge(rank=("elapsed_s",)),
 )  # fmt: skip
 DETACHED = Statement(
     "detached parts", "detached_parts",
     {**_HOST, **plain("database", "table"), **columns(why=("ifNull(reason, '')", "reason"), n=("count()", ""))},
-    "FROM @detached_parts WHERE {database:String} = '' OR database = {database:String} GROUP BY host, database, table, why ORDER BY n DESC LIMIT 20",
+    "FROM @detached_parts WHERE {database:String} = '' OR database = {database:String} "
+    "GROUP BY host, database, table, why ORDER BY n DESC LIMIT 20",
     ("database", "table", "reason"),
+    Merge(rank=("n",)),
 )  # fmt: skip
 QUEUE = Statement(
     "distribution queue", "distribution_queue",
@@ -117,13 +142,15 @@ QUEUE = Statement(
     "FROM @distribution_queue WHERE (data_files > 0 OR error_count > 0) AND ({database:String} = '' OR database = {database:String}) "
     "ORDER BY data_files DESC LIMIT 20",
     ("database", "table", "data_files", "error_count"),
+    Merge(rank=("broken_data_files", "data_files")),
 )  # fmt: skip
 
 REPLICAS = Statement(
     "replicas", "replicas",
     {
         **_HOST,
-        **plain("database", "table", "is_readonly", "is_session_expired", "absolute_delay", "queue_size", "inserts_in_queue", "merges_in_queue",
+        **plain("database", "table", "is_readonly", "is_session_expired", "absolute_delay", "queue_size", "inserts_in_queue",
+        "merges_in_queue",
                 "total_replicas", "active_replicas"),
         **columns(
             oldest=("if(queue_size > 0, toUnixTimestamp(queue_oldest_time), 0)", "queue_oldest_time queue_size"),
@@ -134,10 +161,12 @@ REPLICAS = Statement(
     "FROM @replicas WHERE is_readonly OR is_session_expired OR absolute_delay > {max_delay:UInt32} OR queue_size > {max_queue:UInt32} "
     "OR active_replicas < total_replicas ORDER BY is_readonly DESC, absolute_delay DESC LIMIT 30",
     ("database", "table", "is_readonly", "is_session_expired", "absolute_delay", "queue_size", "active_replicas", "total_replicas"),
+    Merge(rank=("is_readonly", "absolute_delay")),
 )  # fmt: skip
 REPLICA_COUNT = Statement(
-    "replicated tables", "replicas", columns(n=("count()", "")), "FROM @replicas LIMIT 1", ("database",)
-)
+    "replicated tables", "replicas", columns(n=("count()", ""), tables=("uniqExact(database, table)", "database table")),
+    "FROM @replicas LIMIT 1", ("database", "table"), Merge(key=(), sums=("n",), highest=("tables",)),
+)  # fmt: skip
 REPLICATION_QUEUE = Statement(
     "replication queue", "replication_queue",
     {
@@ -145,16 +174,20 @@ REPLICATION_QUEUE = Statement(
         **plain("database", "table", "type"),
         **columns(
             n=("count()", ""), max_tries=("max(num_tries)", "num_tries"), oldest=("toUnixTimestamp(min(create_time))", "create_time"),
-            message=("any(substring(last_exception, 1, 600))", "last_exception"), postponed=("any(substring(postpone_reason, 1, 300))", "postpone_reason"),
+            message=("any(substring(last_exception, 1, 600))", "last_exception"),
+            postponed=("any(substring(postpone_reason, 1, 300))", "postpone_reason"),
         ),
     },
-    "FROM @replication_queue WHERE num_tries > 0 OR create_time < now() - 600 GROUP BY host, database, table, type ORDER BY n DESC LIMIT 20",
+    "FROM @replication_queue WHERE num_tries > 0 OR create_time < now() - 600 "
+    "GROUP BY host, database, table, type ORDER BY n DESC LIMIT 20",
     ("database", "table", "type", "num_tries", "create_time"),
+    Merge(rank=("n",)),
 )  # fmt: skip
 
 TABLE = Statement(
     "table", "tables",
     {
+        **_HOST,
         **plain("database", "name", "engine", "partition_key", "sorting_key", "primary_key", "storage_policy"),
         **columns(
             n_rows=("ifNull(total_rows, 0)", "total_rows"), bytes=("ifNull(total_bytes, 0)", "total_bytes"),
@@ -167,30 +200,35 @@ TABLE = Statement(
 TABLE_NAMES = Statement(
     "table names", "tables", columns(full=("concat(database, '.', name)", "database name")),
     "FROM system.tables WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema') LIMIT 2000", ("database", "name"),
+    Merge(key=("full",)),
 )  # fmt: skip
 TABLE_COUNT = Statement(
-    "tables in sight", "tables", columns(n=("count()", "")),
+    "tables in sight", "tables", columns(host=("hostName()", ""), n=("count()", "")),
     "FROM system.tables WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema') LIMIT 1", ("database",),
 )  # fmt: skip
 TABLE_COLUMNS = Statement(
-    "columns", "columns", plain("name", "type", "is_in_sorting_key", "is_in_partition_key"),
-    "FROM system.columns WHERE database = {database:String} AND table = {table:String} ORDER BY position LIMIT 200", ("database", "table", "name", "type", "position"),
+    "columns", "columns", {**_HOST, **plain("name", "type", "is_in_sorting_key", "is_in_partition_key")},
+    "FROM system.columns WHERE database = {database:String} AND table = {table:String} ORDER BY position LIMIT 200",
+    ("database", "table", "name", "type", "position"),
+    Merge(key=("name", "type")),
 )  # fmt: skip
 TABLE_PARTS = Statement(
     "the table's parts", "parts",
     columns(
-        n=("count()", ""), partitions=("uniq(partition_id)", "partition_id"), n_rows=("sum(t.rows)", "rows"), bytes=("sum(bytes_on_disk)", "bytes_on_disk"),
+        host=("hostName()", ""), n=("count()", ""), partitions=("uniq(partition_id)", "partition_id"), n_rows=("sum(t.rows)", "rows"),
+        bytes=("sum(bytes_on_disk)", "bytes_on_disk"),
         newest=("toUnixTimestamp(max(modification_time))", "modification_time"),
     ),
-    "FROM @parts AS t WHERE active AND database = {database:String} AND table = {table:String} LIMIT 1", ("database", "table", "active", "partition_id"),
+    "FROM @parts AS t WHERE active AND database = {database:String} AND table = {table:String} GROUP BY host LIMIT 100",
+    ("database", "table", "active", "partition_id"),
 )  # fmt: skip
 INGESTION = Statement(
     "ingestion", "part_log",
     columns(
-        n_rows=("sum(t.rows)", "rows"), parts=("count()", ""), failed=("countIf(error != 0)", "error"),
+        host=("hostName()", ""), n_rows=("sum(t.rows)", "rows"), parts=("count()", ""), failed=("countIf(error != 0)", "error"),
         last=("toUnixTimestamp(max(event_time))", "event_time"),
     ),
     "FROM @part_log AS t WHERE event_date >= toDate(fromUnixTimestamp({start:Int64})) AND event_time >= fromUnixTimestamp({start:Int64}) "
-    "AND event_type = 'NewPart' AND database = {database:String} AND table = {table:String} LIMIT 1",
+    "AND event_type = 'NewPart' AND database = {database:String} AND table = {table:String} GROUP BY host LIMIT 100",
     ("event_date", "event_time", "event_type", "database", "table", "rows"),
 )  # fmt: skip

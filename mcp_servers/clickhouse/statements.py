@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mcp_servers.clickhouse.merging import Merge
 from mcp_servers.common.envelope import ToolFailure
 
 _SOURCE = re.compile(r"@(\w+)")
@@ -13,8 +14,9 @@ _SOURCE = re.compile(r"@(\w+)")
 class Statement:
     """One question. ``columns``: alias -> (expression, the columns of ``table`` that it reads).
 
-    ``rest`` is everything after the select list; ``@name`` stands for ``system.name``, on every replica where a cluster is configured. ``needs`` are
-    the columns without which the question makes no sense. ``alone`` keeps ``@name`` on the node itself: server-wide facts need no cluster.
+    ``rest`` is everything after the select list; ``@name`` stands for ``system.name``, on every replica where a cluster is configured.
+    ``needs`` are the columns without which the question makes no sense. ``merge`` makes one answer of several servers' rows; without it
+    they stay as they came.
     """
 
     name: str
@@ -22,6 +24,7 @@ class Statement:
     columns: Mapping[str, tuple[str, tuple[str, ...]]]
     rest: str
     needs: tuple[str, ...] = ()
+    merge: Merge | None = None
 
     def sql(self, known: frozenset[str], cluster: str = "", **choices: str) -> str:
         """The text for a server whose ``table`` has the columns ``known``. ``choices`` fill ``%(name)s`` from the code's own tables.
@@ -38,10 +41,16 @@ class Statement:
         chosen = [
             f"{expression} AS {alias}" for alias, (expression, uses) in self.columns.items() if known.issuperset(uses)
         ]
-        text = f"SELECT {', '.join(chosen)} {self.rest % choices if choices else self.rest}"
+        text = f"SELECT {', '.join(chosen)} {_filled(self.rest, choices)}"
         return _SOURCE.sub(
             lambda m: f"clusterAllReplicas('{cluster}', system.{m[1]})" if cluster else f"system.{m[1]}", text
         )
+
+
+def _filled(rest: str, choices: Mapping[str, str]) -> str:
+    for name, value in choices.items():
+        rest = rest.replace(f"%({name})s", value)
+    return rest
 
 
 def plain(*names: str) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -8,9 +8,9 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.clickhouse import state_statements as s
-from mcp_servers.clickhouse.client import Row
 from mcp_servers.clickhouse.context import Context
 from mcp_servers.clickhouse.disks import Disk, disk_signals, disks_of
+from mcp_servers.clickhouse.merging import Row
 from mcp_servers.clickhouse.reading import Reading, iso, real, size_of, span_of, whole
 from mcp_servers.clickhouse.texts import said
 from mcp_servers.common import strict
@@ -23,7 +23,8 @@ SIGNALS = (
     "ch.inserts_delayed", "ch.inserts_rejected", "ch.merge_backlog", "ch.overloaded",
 )  # fmt: skip
 DESCRIPTION = (
-    "Health of the ClickHouse server or cluster on one page: uptime, memory, load, disks, parts, replicas, Keeper, delayed inserts, errors of the last "
+    "Health of the ClickHouse server or cluster on one page: uptime, memory, load, disks, parts, replicas, Keeper, "
+    "delayed inserts, errors of the last "
     "hour, unreachable hosts. Start here when ClickHouse is slow, refuses inserts or restarted."
 )
 FRESH_S = 3_600
@@ -73,11 +74,12 @@ class ClusterHealth(Envelope):
 def tools(context: Context) -> list[Tool]:
     async def get_cluster_health() -> Annotated[CallToolResult, ClusterHealth]:
         reading = Reading(await context.database())
-        servers = await reading.database.ask(s.SERVER)
+        servers = await reading.must(s.SERVER)
         since = int(context.clock().timestamp()) - FRESH_S
         names = {"names": list(s.METRICS)}
         now, measured, cores, limits, parts, disks, errors, clusters, warnings, replicated = await reading.all(
-            (s.NOW, names), (s.MEASURED, {"names": list(s.ASYNC_METRICS)}), (s.CORES, {}), (s.LIMITS, {}), (s.PART_LIMITS, {}), (s.DISKS, {}),
+            (s.NOW, names), (s.MEASURED, {"names": list(s.ASYNC_METRICS)}), (s.CORES, {}), (s.LIMITS, {}), (s.PART_LIMITS, {}),
+            (s.DISKS, {}),
             (s.ERRORS, {"since": since}), (s.CLUSTERS, {}), (s.WARNINGS, {}), (s.REPLICA_COUNT, {}),
         )  # fmt: skip
         answer = ClusterHealth(summary="", untrusted=["errors[].message", "warnings[]"])
@@ -96,19 +98,26 @@ def tools(context: Context) -> list[Tool]:
         core_count = {row["host"]: whole(row["n"]) for row in cores}
         for host in answer.hosts:
             answer.signals += _judge(
-                host, pairs, core_count.get(host.host, 0), bool(sum(whole(r["n"]) for r in replicated)), context
+                host, pairs, core_count.get(host.host, 0), bool(replicated and replicated[0]["n"]), context
             )
         answer.signals += disk_signals(answer.disks, context.settings.thresholds)
         answer.signals += [_rejected(e) for e in answer.errors if e.code == 252]
         unreachable = sorted({name for c in answer.clusters for name in c.failing_hosts})
         if unreachable:
             answer.notes.append(f"this server counts connection errors to {', '.join(unreachable[:5])}")
-        first = answer.hosts[0]
-        memory = f"memory {first.memory_ratio:.0%}, " if first.memory_ratio is not None else ""
+        versions = sorted({h.version for h in answer.hosts})
+        if len(versions) > 1:
+            answer.notes.append(
+                f"the servers run different versions: {', '.join(f'{h.host} {h.version}' for h in answer.hosts[:6])}"
+            )
+        running = sum(whole(h.metrics.get("Query")) for h in answer.hosts)
+        fullest_memory = max((h.memory_ratio for h in answer.hosts if h.memory_ratio is not None), default=None)
+        memory = f"memory {fullest_memory:.0%}, " if fullest_memory is not None else ""
         fullest = max((d.used_ratio for d in answer.disks if d.used_ratio is not None), default=None)
         answer.summary = (
-            f"{len(answer.hosts)} host{'s' if len(answer.hosts) > 1 else ''}, version {first.version}, up {span_of(min(h.uptime_s for h in answer.hosts))}; {memory}"
-            f"{f'fullest disk {fullest:.0%}, ' if fullest is not None else ''}{whole(first.metrics.get('Query'))} queries running, "
+            f"{len(answer.hosts)} host{'s' if len(answer.hosts) > 1 else ''}, version {versions[-1]}, up "
+            f"{span_of(min(h.uptime_s for h in answer.hosts))}; {memory}"
+            f"{f'fullest disk {fullest:.0%}, ' if fullest is not None else ''}{running} queries running, "
             f"{len(errors)} kinds of error within the hour, {len(answer.signals)} signals"
         )
         reading.into(answer)

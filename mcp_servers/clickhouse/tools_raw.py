@@ -15,9 +15,13 @@ from mcp_servers.common.envelope import Envelope, Page, ToolFailure, ok
 from mcp_servers.common.untrusted import clean
 
 DESCRIPTION = (
-    "One SELECT over the tables that the operator allows, for questions that a playbook names. Refused above an estimate of rows to read. Tables as "
+    "One SELECT over the tables that the operator allows, for questions that a playbook names. Refused above an "
+    "estimate of rows to read. Tables as "
     "database.table; no table functions, settings or formats. At most 200 rows; long cells are cut."
 )
+
+ESTIMATE = "EXPLAIN ESTIMATE SELECT * FROM (%s)"
+WRAPPED = "SELECT * FROM (%s) LIMIT %d"
 
 
 class QueryRows(Envelope):
@@ -36,7 +40,7 @@ def tools(context: Context) -> list[Tool]:
         settings = context.settings
         text = admitted(sql, settings.allowed)
         reading = Reading(await context.database())
-        estimate = await reading.database.raw(f"EXPLAIN ESTIMATE SELECT * FROM ({text})", "the estimate")
+        estimate = await reading.database.raw(ESTIMATE % text, "the estimate")
         expected = sum(whole(row.get("rows")) for row in estimate)
         if expected > settings.max_estimated_rows:
             raise ToolFailure(
@@ -44,7 +48,9 @@ def tools(context: Context) -> list[Tool]:
                 f"the statement would read about {number_of(expected)} rows; at most {number_of(settings.max_estimated_rows)} are allowed",
                 hint="add a condition on the table's sorting or partition key, for example on its time; RCA_CH_MAX_EST_ROWS sets the limit",
             )
-        rows = await reading.database.raw(f"SELECT * FROM ({text}) LIMIT {limit + 1}", "the statement")
+        # what has no estimate (views, Distributed tables) is bound while it runs
+        most = settings.max_estimated_rows
+        rows = await reading.database.raw(WRAPPED % (text, limit + 1), "the statement", max_rows_to_read=most)
         answer = QueryRows(summary="", estimated_rows=expected, untrusted=["rows[]"])
         answer.columns = [clean(name, 80) for name in rows[0]] if rows else []
         answer.rows = [[_cell(value) for value in row.values()] for row in rows[:limit]]
@@ -52,8 +58,14 @@ def tools(context: Context) -> list[Tool]:
             answer.truncated, answer.page = True, Page(returned=limit, total=len(rows), total_is_lower_bound=True)
             answer.notes.append(f"there are more than {limit} rows")
         if not estimate:
-            answer.notes.append("the server gave no estimate: the tables are empty or of an engine that has none")
-        answer.summary = f"{len(answer.rows)}{'+' if answer.truncated else ''} rows, {len(answer.columns)} columns; about {number_of(expected)} rows read"
+            answer.notes.append(
+                "the server gave no estimate: the tables are empty, or of an engine that has none; the limits of "
+                "rows and time hold all the same"
+            )
+        answer.summary = (
+            f"{len(answer.rows)}{'+' if answer.truncated else ''} rows, {len(answer.columns)} columns; "
+            f"about {number_of(expected)} rows read"
+        )
         if not rows:
             answer.notes.append("no row matches; an aggregate without GROUP BY would still give one")
         reading.into(answer)

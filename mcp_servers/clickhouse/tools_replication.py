@@ -7,8 +7,8 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.clickhouse import state_statements as s
-from mcp_servers.clickhouse.client import Row
 from mcp_servers.clickhouse.context import Context
+from mcp_servers.clickhouse.merging import Row
 from mcp_servers.clickhouse.reading import Reading, iso, number_of, span_of, whole
 from mcp_servers.clickhouse.texts import said
 from mcp_servers.common import strict
@@ -18,7 +18,8 @@ from mcp_servers.common.untrusted import clean
 
 SIGNALS = ("ch.readonly_replica", "ch.repl_lag", "ch.keeper_down")
 DESCRIPTION = (
-    "Replicated tables in trouble: read-only replicas, delay, long queues, missing replicas, expired Keeper sessions, and the queue entries that fail or wait, "
+    "Replicated tables in trouble: read-only replicas, delay, long queues, missing replicas, expired Keeper "
+    "sessions, and the queue entries that fail or wait, "
     "with their errors. An empty answer means that every replicated table in sight is in step."
 )
 STUCK_TRIES = 10
@@ -54,9 +55,12 @@ class QueueEntry(Lean):
 
 
 class ReplicationStatus(Envelope):
-    """The answer of `get_replication_status`. ``replicated_tables`` counts what was looked at."""
+    """The answer of `get_replication_status`. ``replicated_tables`` and their replicas on the servers that answered count what was
+    looked at.
+    """
 
     replicated_tables: int = 0
+    replicas_seen: int = 0
     replicas: list[Replica] = Field(default_factory=list)
     queue: list[QueueEntry] = Field(default_factory=list)
 
@@ -67,11 +71,12 @@ def tools(context: Context) -> list[Tool]:
     ) -> Annotated[CallToolResult, ReplicationStatus]:
         reading, t = Reading(await context.database()), context.settings.thresholds
         bounds = {"max_delay": int(t["replica_delay_s"]), "max_queue": int(t["replica_queue"])}
-        rows = await reading.database.ask(s.REPLICAS, bounds)
+        rows = await reading.must(s.REPLICAS, bounds)
         counted, queue = await reading.all((s.REPLICA_COUNT, {}), (s.REPLICATION_QUEUE, {}))
         answer = ReplicationStatus(
             summary="",
-            replicated_tables=sum(whole(r["n"]) for r in counted),
+            replicated_tables=whole(counted[0]["tables"]) if counted else 0,
+            replicas_seen=whole(counted[0]["n"]) if counted else 0,
             replicas=[_replica(row) for row in rows[:limit]],
             queue=[_entry(row) for row in queue[:limit]],
             untrusted=["replicas[].message", "queue[].message"],
@@ -82,11 +87,12 @@ def tools(context: Context) -> list[Tool]:
             *_judge(answer.replicas, t["replica_delay_s"], t["replica_queue"]),
             *_judge_queue(answer.queue),
         ]
-        readonly = sum(r.readonly for r in answer.replicas)
-        behind = max((r.delay_s for r in answer.replicas), default=0)
+        readonly = sum(bool(r["is_readonly"]) for r in rows)
+        behind = max((whole(r["absolute_delay"]) for r in rows), default=0)
         if answer.replicas or answer.queue:
             answer.summary = (
-                f"{len(rows)} of {answer.replicated_tables} replicated tables in trouble: {readonly} read-only, the slowest {span_of(behind)} behind; "
+                f"{len(rows)} of {answer.replicas_seen} replicas of {answer.replicated_tables} tables in trouble: "
+                f"{readonly} read-only, the slowest {span_of(behind)} behind; "
                 f"{sum(q.count for q in answer.queue)} queue entries fail or wait"
             )
         elif answer.replicated_tables:

@@ -7,13 +7,23 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.clickhouse import state_statements as s
-from mcp_servers.clickhouse.client import Row
 from mcp_servers.clickhouse.context import Context
 from mcp_servers.clickhouse.disks import Disk, disk_signals, disks_of
-from mcp_servers.clickhouse.reading import OPTIONAL_DATABASE, Reading, iso, number_of, real, size_of, span_of, whole
+from mcp_servers.clickhouse.merging import Row
+from mcp_servers.clickhouse.reading import (
+    OPTIONAL_DATABASE,
+    Reading,
+    hosts_of,
+    iso,
+    number_of,
+    real,
+    size_of,
+    span_of,
+    whole,
+)
 from mcp_servers.clickhouse.texts import said, shape
 from mcp_servers.common import strict
-from mcp_servers.common.envelope import Envelope, Lean, Signal, ok
+from mcp_servers.common.envelope import Envelope, Lean, Page, Signal, ok
 from mcp_servers.common.signals import signal
 from mcp_servers.common.untrusted import clean
 
@@ -26,14 +36,18 @@ SIGNALS = (
     "ch.dist_backlog",
 )
 DESCRIPTION = (
-    "Storage trouble of the ClickHouse server or one database: partitions with many parts, running merges, unfinished mutations with their error, detached "
+    "Storage trouble of the ClickHouse server or one database: partitions with many parts, running merges, "
+    "unfinished mutations with their error, detached "
     "parts, disks, rows waiting for other shards. Use it when inserts are slow or refused, or a disk fills."
 )
+_MANY = 20  # mutations, detached parts and queues that are shown
 _BROKEN = ("broken", "unexpected", "noquorum", "covered-by-broken")
 
 
 class Parts(Lean):
-    """One partition with many parts. ``to_delay_ratio`` is the count against the count at which inserts are slowed."""
+    """One partition with many parts, on the server that has most of them. ``to_delay_ratio`` is the count against the count at which
+    inserts are slowed; ``hosts`` are all servers with so many, where there are several.
+    """
 
     table: str
     partition: str
@@ -43,6 +57,7 @@ class Parts(Lean):
     to_delay_ratio: float | None = None
     newest: str = ""
     host: str = ""
+    hosts: list[str] = Field(default_factory=list)
 
 
 class Mutation(Lean):
@@ -58,6 +73,7 @@ class Mutation(Lean):
     failed_at: str = ""
     fail_reason: str = ""
     host: str = ""
+    hosts: list[str] = Field(default_factory=list)
 
 
 class Merge(Lean):
@@ -114,15 +130,16 @@ def tools(context: Context) -> list[Tool]:
     ) -> Annotated[CallToolResult, StorageHealth]:
         reading, within = Reading(await context.database()), {"database": database}
         parts, mutations, merges, detached, disks, queue, limits, counted = await reading.all(
-            (s.PARTS, {**within, "min_parts": min_parts, "limit": limit}), (s.MUTATIONS, within), (s.MERGES, within), (s.DETACHED, within),
+            (s.PARTS, {**within, "min_parts": min_parts, "limit": reading.share(limit + 1)}), (s.MUTATIONS, within), (s.MERGES, within),
+            (s.DETACHED, within),
             (s.DISKS, {}), (s.QUEUE, within), (s.PART_LIMITS, {}), (s.PARTS_MAX, within),
         )  # fmt: skip
-        delay_at = next((float(r["value"]) for r in limits if r["name"] == "parts_to_delay_insert"), 0.0)
+        delay_at = {clean(r["host"], 100): _number(r["value"]) for r in limits if r["name"] == "parts_to_delay_insert"}
         now = context.clock().timestamp()
         answer = StorageHealth(
             summary="",
-            parts=[_parts(row, delay_at) for row in parts[:limit]],
-            mutations=[_mutation(row, now) for row in mutations],
+            parts=[_parts(row, delay_at.get(clean(row["host"], 100), 0)) for row in parts[:limit]],
+            mutations=[_mutation(row, now) for row in mutations[:_MANY]],
             merges=[_merge(row) for row in merges[:limit]],
             detached=[
                 Detached(
@@ -131,12 +148,14 @@ def tools(context: Context) -> list[Tool]:
                     count=whole(row["n"]),
                     host=clean(row["host"], 100),
                 )
-                for row in detached
+                for row in detached[:_MANY]
             ],
-            waiting=[_waiting(row) for row in queue],
+            waiting=[_waiting(row) for row in queue[:_MANY]],
             disks=disks_of(disks),
             untrusted=["mutations[].what", "mutations[].fail_reason", "waiting[].message"],
         )
+        if len(parts) > limit:
+            answer.truncated, answer.page = True, Page(returned=limit, total=len(parts), total_is_lower_bound=True)
         answer.signals = [*_judge(answer, context, delay_at), *disk_signals(answer.disks, context.settings.thresholds)]
         await _sum_up(answer, reading, counted, min_parts, database)
         reading.into(answer)
@@ -146,17 +165,19 @@ def tools(context: Context) -> list[Tool]:
 
 
 async def _sum_up(answer: StorageHealth, reading: Reading, counted: list[Row], min_parts: int, database: str) -> None:
-    tables, parts = sum(whole(r["tables"]) for r in counted), sum(whole(r["parts"]) for r in counted)
+    tables, parts = (whole(counted[0]["tables"]), whole(counted[0]["parts"])) if counted else (0, 0)
     fullest = answer.disks[0].used_ratio if answer.disks else None
     answer.summary = (
-        f"{len(answer.parts)} partitions with {min_parts} parts or more, {len(answer.mutations)} unfinished mutations, {len(answer.merges)} merges, "
+        f"{len(answer.parts)} partitions with {min_parts} parts or more, {len(answer.mutations)} unfinished "
+        f"mutations, {len(answer.merges)} merges, "
         f"{sum(w.files for w in answer.waiting)} files for other shards{f', fullest disk {fullest:.0%}' if fullest is not None else ''}; "
         f"{number_of(parts)} parts in {tables} tables"
     )
     if not tables and s.PARTS_MAX.name not in reading.missing:
         where = f"database {database}" if database else "any database"
         answer.notes.append(
-            f"no part of {where} is in sight: the database is empty or misspelt, or the user lacks SHOW TABLES, which hides rows without an error"
+            f"no part of {where} is in sight: the database is empty or misspelt, or the user lacks SHOW TABLES, "
+            "which hides rows without an error"
         )
 
 
@@ -164,11 +185,20 @@ def _table(row: Row) -> str:
     return clean(f"{row['database']}.{row['table']}", 200)
 
 
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return 0.0
+
+
 def _parts(row: Row, delay_at: float) -> Parts:
     count = whole(row["active_parts"])
     return Parts(
-        table=_table(row), partition=clean(row["partition_id"], 80), parts=count, rows=whole(row.get("n_rows")), bytes=whole(row.get("bytes")),
+        table=_table(row), partition=clean(row["partition_id"], 80), parts=count, rows=whole(row.get("n_rows")),
+        bytes=whole(row.get("bytes")),
         to_delay_ratio=real(count / delay_at) if delay_at else None, newest=iso(row.get("newest")), host=clean(row["host"], 100),
+        hosts=hosts_of(row),
     )  # fmt: skip
 
 
@@ -178,12 +208,14 @@ def _mutation(row: Row, now: float) -> Mutation:
         table=_table(row), id=clean(row["mutation_id"], 60), what=shape(row.get("command_text"), 160), since=iso(created),
         age_s=max(0, int(now) - created), parts_to_do=whole(row.get("parts_to_do")), killed=bool(row.get("is_killed")),
         failed_at=iso(row.get("failed_at")), fail_reason=said(row.get("reason"), 0, 200), host=clean(row["host"], 100),
+        hosts=hosts_of(row),
     )  # fmt: skip
 
 
 def _merge(row: Row) -> Merge:
     return Merge(
-        table=_table(row), elapsed_s=real(row["elapsed_s"], 1), done_ratio=real(row["done"]), parts=whole(row.get("num_parts")), bytes=whole(row.get("bytes")),
+        table=_table(row), elapsed_s=real(row["elapsed_s"], 1), done_ratio=real(row["done"]), parts=whole(row.get("num_parts")),
+        bytes=whole(row.get("bytes")),
         memory_bytes=whole(row.get("memory")), mutation=bool(row.get("is_mutation")), host=clean(row["host"], 100),
     )  # fmt: skip
 
@@ -196,18 +228,19 @@ def _waiting(row: Row) -> Waiting:
     )  # fmt: skip
 
 
-def _judge(answer: StorageHealth, context: Context, delay_at: float) -> list[Signal]:
+def _judge(answer: StorageHealth, context: Context, delay_at: dict[str, float]) -> list[Signal]:
     t, found = context.settings.thresholds, list[Signal]()
     for p in answer.parts:
-        if delay_at and p.parts >= t["parts_ratio"] * delay_at:
-            detail = f"partition {p.partition} of {p.table} has {p.parts} parts; inserts are slowed from {delay_at:.0f}"
+        if p.to_delay_ratio is not None and p.to_delay_ratio >= t["parts_ratio"]:
+            slowed = delay_at[p.host]
+            detail = f"partition {p.partition} of {p.table} has {p.parts} parts; inserts are slowed from {slowed:.0f}"
             found.append(
                 signal(
                     "ch.too_many_parts",
                     f"ch/{p.host}/{p.table}",
                     detail,
                     value=p.parts,
-                    threshold=delay_at,
+                    threshold=slowed,
                     unit="parts",
                 )
             )
@@ -242,7 +275,10 @@ def _judge(answer: StorageHealth, context: Context, delay_at: float) -> list[Sig
             )
     for g in answer.merges:
         if g.elapsed_s >= t["merge_s"]:
-            detail = f"a merge of {g.parts} parts, {size_of(g.bytes)}, has been running for {span_of(g.elapsed_s)} and is {g.done_ratio:.0%} done"
+            detail = (
+                f"a merge of {g.parts} parts, {size_of(g.bytes)}, has been running for {span_of(g.elapsed_s)} "
+                f"and is {g.done_ratio:.0%} done"
+            )
             found.append(
                 signal(
                     "ch.merge_slow",

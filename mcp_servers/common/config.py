@@ -13,6 +13,12 @@ from pathlib import Path
 
 from mcp_servers.common.redaction import Redactor, redactor
 
+# Names that every server knows begin with these: one that is not among them is misspelt.
+_SHARED = ("RCA_MCP_", "RCA_REDACT_", "RCA_TOOL_", "RCA_MAX_")
+# Names of others that may stand in the same environment.
+_OTHERS = ("RCA_K8S_", "RCA_CH_", "RCA_MONGO_", "RCA_SIGNOZ_", "RCA_MODEL_", "RCA_STORE_", "RCA_HEALTH_", "RCA_CONFIG")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
 
 class ConfigError(Exception):
     """The server cannot start with these settings; the message names the variable and a mend."""
@@ -86,10 +92,16 @@ class Environment:
         return tuple(value)
 
     def refuse_unknown(self, *prefixes: str) -> None:
-        """Raises `ConfigError` when a variable with one of ``prefixes`` is set that was never read."""
+        """Raises `ConfigError` when a variable is set that was meant for this server and that nobody read.
+
+        That is one with one of ``prefixes`` or a prefix that all servers share, or any other ``RCA_`` name that is next to one of ours.
+        """
         for name in sorted(self._environ):
-            if name.startswith(prefixes) and name not in self._known:
-                near = get_close_matches(name, self._known, 1, 0.6)
+            if not name.startswith("RCA_") or name in self._known:
+                continue
+            ours = name.startswith((*prefixes, *_SHARED))
+            near = get_close_matches(name, sorted(self._known), 1, 0.6 if ours else 0.9)
+            if ours or (near and not name.startswith(_OTHERS)):
                 raise ConfigError(f"{name} is not a setting of this server" + (f"; {near[0]} is" if near else ""))
 
 
@@ -123,9 +135,13 @@ def common(env: Environment) -> CommonSettings:
             env.items("RCA_REDACT_KEYS"),
             env.secret("RCA_HASH_KEY"),
             env.flag("RCA_REDACT_EMAIL", True),
+            env.flag("RCA_REDACT_IP", False),
         )
     except ValueError as error:
         raise ConfigError(f"RCA_REDACT_EXTRA: {error}") from error
+    level = env.text("RCA_LOG_LEVEL", "INFO").upper()
+    if level not in _LEVELS:
+        raise ConfigError(f"RCA_LOG_LEVEL={level!r} is not a level; use one of {', '.join(_LEVELS)}")
     return CommonSettings(
         instance=env.text("RCA_INSTANCE"),
         tool_timeout_s=env.number("RCA_TOOL_TIMEOUT_S", 25, 1, 120),
@@ -139,5 +155,5 @@ def common(env: Environment) -> CommonSettings:
         port=int(env.number("RCA_MCP_PORT", 8811, 0, 65_535)),
         token=env.secret("RCA_MCP_TOKEN"),
         allowed_hosts=env.items("RCA_MCP_ALLOWED_HOSTS"),
-        log_level=env.text("RCA_LOG_LEVEL", "INFO").upper(),
+        log_level=level,
     )

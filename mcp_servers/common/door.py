@@ -1,13 +1,15 @@
-"""What every tool call passes on its way in and out: cache, single flight, places, deadline; then order, cleaning, redaction, size, audit.
+"""What every tool call passes on its way in and out: cache, single flight, circuit, places, deadline; then redaction, size, audit.
 
 Tools stay free of all that: they read and judge. An incident fans out into many identical calls, and the observer must not add to it,
-so identical calls within `CommonSettings.cache_s` share one answer, and at most `max_concurrency` calls run at a time.
+so identical calls within `CommonSettings.cache_s` share one answer, at most `max_concurrency` calls run at a time, and a backend that did
+not answer several times in a row is left alone for a while.
 """
 
 import asyncio
 import functools
 import json
 import logging
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -18,21 +20,22 @@ from typing import Any
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent
 
+from mcp_servers.common import audit
+from mcp_servers.common.breaker import FAILURES, Breaker
 from mcp_servers.common.config import CommonSettings
-from mcp_servers.common.envelope import ErrorInfo, compact, fail
-from mcp_servers.common.shrink import shrink, size
-from mcp_servers.common.signals import EFFECTS
-from mcp_servers.common.untrusted import clean, sanitise_tree
+from mcp_servers.common.envelope import SHRINK_KEY, ErrorInfo, compact, fail
+from mcp_servers.common.fitting import fit, order
+from mcp_servers.common.shrink import size
+from mcp_servers.common.strict import AUDIENCE_KEY
+from mcp_servers.common.untrusted import sanitise_tree
 
-MAX_SIGNALS = 12
-MAX_NOTES = 5
 HARD_LIMIT = 24_000  # bytes; beyond it a call fails rather than floods its reader
-_ROOM_FOR_NOTES = 700
 _PATIENCE = 0.8  # share of the deadline that may go into waiting for a place; what is left must suffice for an answer
 _CACHED = 256  # answers kept
-_RANK = {"critical": 0, "warning": 1, "info": 2}
+_CALLER = "caller_context"  # the argument in which the SDK hands over who asks; no tool has one of that name
+_SICK = frozenset({"UNAVAILABLE", "TIMEOUT"})
 
-log = logging.getLogger("mcp_servers.audit")
+log = logging.getLogger("mcp_servers.door")
 Call = Callable[..., Awaitable[CallToolResult]]
 
 
@@ -44,12 +47,24 @@ class _Flight:
     waiting: int = 0
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """One call: which tool, with what, and by whom."""
+
+    tool: str
+    inner: Call
+    arguments: dict[str, Any]
+    caller: str
+    for_operators: bool
+
+
 @dataclass
 class Door:
     """One for a server; `admit` puts a tool behind it. ``backend`` names what the server reads, for `Source`."""
 
     settings: CommonSettings
     backend: str
+    breaker: Breaker = field(default_factory=Breaker)
     _places: asyncio.Semaphore = field(init=False)
     _cache: "OrderedDict[str, tuple[float, CallToolResult]]" = field(default_factory=OrderedDict, init=False)
     _flights: dict[str, _Flight] = field(default_factory=dict, init=False)
@@ -58,26 +73,32 @@ class Door:
         self._places = asyncio.Semaphore(self.settings.max_concurrency)
 
     def admit(self, tool: Tool) -> Tool:
-        """Let every call of ``tool`` pass through here."""
+        """Let every call of ``tool`` pass through here.
+
+        What is for operators is asked even while the circuit is open: whether the backend is back is just what they want to know.
+        """
         inner: Call = tool.fn
+        for_operators = (tool.meta or {}).get(AUDIENCE_KEY) == "operator"
 
         @functools.wraps(inner)
         async def through(**arguments: Any) -> CallToolResult:
-            return await self._enter(tool.name, inner, arguments)
+            caller = audit.caller_of(arguments.pop(_CALLER, None))
+            return await self._enter(_Asked(tool.name, inner, arguments, caller, for_operators))
 
         tool.fn = through
+        tool.context_kwarg = _CALLER
         return tool
 
-    async def _enter(self, name: str, inner: Call, arguments: dict[str, Any]) -> CallToolResult:
-        key = f"{name} {json.dumps(arguments, sort_keys=True, default=str)}"
+    async def _enter(self, asked: _Asked) -> CallToolResult:
+        key = f"{asked.tool} {json.dumps(asked.arguments, sort_keys=True, default=str)}"
         now = time.monotonic()
         stored = self._cache.get(key)
         if stored and now - stored[0] < self.settings.cache_s:
-            self._audit(name, arguments, stored[1], 0.0, cached=True)
+            self._audit(asked, stored[1], 0.0, cached=True)
             return _marked(stored[1])
         flight = self._flights.get(key)
         if flight is None or flight.task.get_loop() is not asyncio.get_running_loop():
-            flight = _Flight(asyncio.create_task(self._run(name, inner, arguments), name=f"tool {name}"))
+            flight = _Flight(asyncio.create_task(self._run(asked), name=f"tool {asked.tool}"))
             self._flights[key] = flight
             flight.task.add_done_callback(functools.partial(self._landed, key, flight))
         flight.waiting += 1
@@ -100,24 +121,71 @@ class Door:
             while len(self._cache) > _CACHED:
                 self._cache.popitem(last=False)
 
-    async def _run(self, name: str, inner: Call, arguments: dict[str, Any]) -> CallToolResult:
+    async def _run(self, asked: _Asked) -> CallToolResult:
         began = time.monotonic()
+        cost = audit.begin()
+        if not asked.for_operators and not self.breaker.admits():
+            finished = self._finish(asked.tool, fail(self._resting(asked.tool)), 0.0)
+            self._audit(asked, finished, 0.0)
+            return finished
+        try:
+            result = await self._within_deadline(asked)
+        except asyncio.CancelledError:
+            self.breaker.abandoned()
+            self._audit(asked, None, time.monotonic() - began, rows=cost.rows)
+            raise
+        took = time.monotonic() - began
+        finished = self._finish(asked.tool, result, took)
+        self._audit(asked, finished, took, rows=cost.rows)
+        return finished
+
+    async def _within_deadline(self, asked: _Asked) -> CallToolResult:
+        """The tool's answer, and what it says of the backend noted in the circuit breaker."""
         deadline = self.settings.tool_timeout_s
         try:
             async with asyncio.timeout(deadline):
                 if not await self._place(deadline * _PATIENCE):
-                    result = fail(_crowded(name, deadline * _PATIENCE))
-                else:
-                    try:
-                        result = await inner(**arguments)
-                    finally:
-                        self._places.release()
+                    self.breaker.abandoned()
+                    return fail(_crowded(asked.tool, deadline * _PATIENCE))
+                try:
+                    result = await asked.inner(**asked.arguments)
+                finally:
+                    self._places.release()
         except TimeoutError:
-            result = fail(_late(name, deadline))
-        took = time.monotonic() - began
-        finished = self._finish(name, result, took)
-        self._audit(name, arguments, finished, took)
-        return finished
+            result = fail(_late(asked.tool, deadline))
+        except Exception:
+            # A defect of the tool. The caller gets a number to look it up by, and nothing of what the exception holds.
+            error_id = secrets.token_hex(4)
+            log.exception("tool %s failed, error %s", asked.tool, error_id)
+            self.breaker.abandoned()
+            return fail(_broken(asked.tool, error_id))
+        self._judge(result, of_backend=not asked.for_operators)
+        return result
+
+    def _judge(self, result: CallToolResult, *, of_backend: bool) -> None:
+        payload = result.structured_content if isinstance(result.structured_content, dict) else {}
+        if not of_backend:
+            if payload.get("reachable") is True:
+                self.breaker.succeeded()
+            return
+        error = payload.get("error") if result.is_error else None
+        code = str(error.get("code", "")) if isinstance(error, dict) else ""
+        if code in _SICK and isinstance(error, dict):
+            self.breaker.failed(str(error.get("message", "")))
+        elif code == "VALIDATION":
+            self.breaker.abandoned()  # refused before the backend was asked: it says nothing of it
+        else:
+            self.breaker.succeeded()
+
+    def _resting(self, tool: str) -> ErrorInfo:
+        left = max(1, round(self.breaker.left_s))
+        return ErrorInfo(
+            code="UNAVAILABLE",
+            message=f"{tool} was not asked: {FAILURES} calls in a row found {self.backend} away, the last one so: {self.breaker.last}",
+            retryable=True,
+            retry_after_s=left,
+            hint=f"it is asked again in {left} s, and at once by the health tool",
+        )
 
     async def _place(self, patience: float) -> bool:
         """Wait for a place; false when none came free in time."""
@@ -135,42 +203,39 @@ class Door:
         payload = self.settings.redactor.tree(sanitise_tree(payload))
         if result.is_error:
             return _result(payload, is_error=True)
-        _order(payload)
+        order(payload)
         payload["source"] = {
             "backend": self.backend,
             "instance": self.settings.instance or self.backend,
             "fetched_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "took_ms": round(took * 1000),
         }
-        limit = self.settings.max_result_bytes
-        if size(payload) > limit:
-            payload, cuts = shrink(payload, limit - _ROOM_FOR_NOTES, drop_keys=False)
-            payload = {**payload, "truncated": True}
-            payload["notes"] = [*payload.get("notes", [])[: MAX_NOTES - 1], clean("; ".join(cuts), 400)]
-            if size(payload) > HARD_LIMIT:
-                return fail(
-                    ErrorInfo(
-                        code="TOO_LARGE",
-                        message=f"the answer of {name} has {size(payload):,} bytes after cutting; at most {HARD_LIMIT:,} may leave",
-                        hint="narrow the question: one object, a shorter time range or a smaller limit",
-                    )
-                )
+        first = tuple((result.meta or {}).get(SHRINK_KEY) or ())
+        payload = fit(payload, self.settings.max_result_bytes, first)
+        if size(payload) > HARD_LIMIT:
+            return fail(_too_large(name, size(payload)))
         return _result(payload)
 
     def _audit(
-        self, name: str, arguments: dict[str, Any], result: CallToolResult, took: float, *, cached: bool = False
+        self,
+        asked: _Asked,
+        result: CallToolResult | None,
+        took: float,
+        *,
+        cached: bool = False,
+        rows: int | None = None,
     ) -> None:
-        payload = result.structured_content if isinstance(result.structured_content, dict) else {}
-        code = (payload.get("error") or {}).get("code", "UPSTREAM") if result.is_error else "OK"
-        line = {
-            "tool": name,
-            "arguments": self.settings.redactor.tree(sanitise_tree(arguments)),
-            "code": code,
-            "ms": round(took * 1000),
-            "bytes": sum(len(c.text.encode()) for c in result.content if isinstance(c, TextContent)),
-            "cached": cached,
-        }
-        log.info("tool_call %s", compact(line))
+        audit.write(
+            self.settings.redactor,
+            tool=asked.tool,
+            caller=asked.caller,
+            arguments=asked.arguments,
+            code="CANCELLED" if result is None else audit.code_of(result),
+            ms=took * 1000,
+            size=0 if result is None else audit.bytes_of(result),
+            rows=rows,
+            cached=cached,
+        )
 
 
 def _crowded(name: str, waited: float) -> ErrorInfo:
@@ -192,6 +257,22 @@ def _late(name: str, deadline: float) -> ErrorInfo:
     )
 
 
+def _broken(name: str, error_id: str) -> ErrorInfo:
+    return ErrorInfo(
+        code="UPSTREAM",
+        message=f"{name} met something that it cannot read (error {error_id})",
+        hint=f"this is a defect of the server; its log says more at {error_id}",
+    )
+
+
+def _too_large(name: str, found: int) -> ErrorInfo:
+    return ErrorInfo(
+        code="TOO_LARGE",
+        message=f"the answer of {name} has {found:,} bytes after cutting; at most {HARD_LIMIT:,} may leave",
+        hint="narrow the question: one object, a shorter time range or a smaller limit",
+    )
+
+
 def _result(payload: dict[str, Any], *, is_error: bool = False) -> CallToolResult:
     return CallToolResult(
         is_error=is_error, content=[TextContent(type="text", text=compact(payload))], structured_content=payload
@@ -203,26 +284,3 @@ def _marked(result: CallToolResult) -> CallToolResult:
     if isinstance(payload.get("source"), dict):
         payload["source"] = {**payload["source"], "cached": True}
     return _result(payload)
-
-
-def _rank(signal: dict[str, Any]) -> tuple[int, bool, str, str, str]:
-    severity = _RANK.get(signal["severity"], 3)
-    return severity, signal["code"] in EFFECTS, signal.get("since") or "9", signal["code"], signal["subject"]
-
-
-def _order(payload: dict[str, Any]) -> None:
-    """Signals once each, the gravest first, causes before effects, then the oldest; signals, notes and summary within bounds."""
-    payload["summary"] = clean(payload.get("summary"), 240)
-    notes = list(dict.fromkeys(payload.get("notes") or []))
-    signals = payload.get("signals") or []
-    unique: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for signal in signals:
-        unique.setdefault((signal["code"], signal["subject"], signal.get("reason", "")), signal)
-    ordered = sorted(unique.values(), key=_rank)
-    if len(ordered) > MAX_SIGNALS:
-        notes.insert(0, f"{len(ordered) - MAX_SIGNALS} more signals of lower rank are left out")
-        ordered = ordered[:MAX_SIGNALS]
-    if ordered:
-        payload["signals"] = ordered
-    if notes:
-        payload["notes"] = notes[:MAX_NOTES]

@@ -6,7 +6,7 @@ person who must act.
 """
 
 import json
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
@@ -103,8 +103,18 @@ class Source(Lean):
     cached: bool = False
 
 
+SHRINK_KEY = "rca/shrink"
+"""Where `ok` tells the door which fields go first; it does not leave the server."""
+
+
 class Envelope(Lean):
-    """What every answer carries."""
+    """What every answer carries.
+
+    ``SHRINK`` names the optional fields that an oversized answer loses first, the least useful first; ``containers[].probes`` means that
+    field of each row.
+    """
+
+    SHRINK: ClassVar[tuple[str, ...]] = ()
 
     summary: str  # one line, <= 240 characters, numbers first, written by code
     window: Window | None = None
@@ -146,7 +156,11 @@ def compact(payload: Any) -> str:
 def ok(answer: Envelope) -> CallToolResult:
     """The answer as text and as structure, equal to each other."""
     payload = answer.model_dump(mode="json")
-    return CallToolResult(content=[TextContent(type="text", text=compact(payload))], structured_content=payload)
+    return CallToolResult(
+        content=[TextContent(type="text", text=compact(payload))],
+        structured_content=payload,
+        meta={SHRINK_KEY: list(answer.SHRINK)} if answer.SHRINK else None,
+    )
 
 
 def fail(error: ErrorInfo) -> CallToolResult:

@@ -8,6 +8,7 @@ trace ids, pod names, image digests, exit codes, IP addresses.
 
 import hashlib
 import hmac
+import ipaddress
 import os
 import secrets
 from collections.abc import Callable, Iterable
@@ -16,7 +17,10 @@ from typing import Any
 
 import re2
 
-WINDOW = 8192  # characters of one string that are looked at; what lies beyond is cut off
+WINDOW = 8192  # characters of one string that may leave; what lies beyond is cut off
+_MARGIN = (
+    1024  # characters beyond it that are looked at too, so that the cut does not split a secret out of its pattern
+)
 
 _KEY = re2.compile(
     r"(?i)(pass(word|wd|phrase)?$|passw|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization|cookie"
@@ -113,6 +117,11 @@ def _rules() -> list[tuple[Any, str | Sub]]:
 
 
 _RULES = _rules()
+# Runs that may be an address; `ipaddress` decides.
+_ADDRESSES = (
+    re2.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"),
+    re2.compile(r"(?i)(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}"),
+)
 _SUSPICIOUS = re2.compile(
     r"(?i)pass|pwd|secret|token|key|cred|dsn|author|cookie|bearer|basic|@|://|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat"
     r"|xox|xapp|sk-|AIza|npm_|hv[sb]\.|SG\.|\d(?:[ -]?\d){12}"
@@ -125,13 +134,15 @@ class Redactor:
     """The nets, with what an operator adds.
 
     ``extra`` are RE2 patterns whose matches become ``[redacted]``; ``keys`` are further key names (lower case) whose values go;
-    ``hash_key`` keys the marks of `hashed`. Raises `ValueError` on a pattern that RE2 refuses.
+    ``hash_key`` keys the marks of `hashed`. ``ips`` puts such marks in place of IP addresses (loopback ones stay: they point to nobody).
+    Raises `ValueError` on a pattern that RE2 refuses.
     """
 
     extra: tuple[str, ...] = ()
     keys: frozenset[str] = frozenset()
     hash_key: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
     emails: bool = True
+    ips: bool = False
 
     def __post_init__(self) -> None:
         for pattern in self.extra:
@@ -142,10 +153,19 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """``text`` without secrets; cut at `WINDOW` characters."""
-        if len(text) > WINDOW:
-            text = f"{text[:WINDOW]}...[+{len(text) - WINDOW}]"
+        beyond = len(text) - WINDOW
+        if beyond <= 0:
+            return self._without_secrets(text)
+        shown = self._without_secrets(text[: WINDOW + _MARGIN])
+        mark = f"...[+{beyond}]"
+        return shown[: WINDOW - len(mark)] + mark
+
+    def _without_secrets(self, text: str) -> str:
         for pattern in self.extra:
             text = str(re2.sub(pattern, "[redacted]", text))
+        if self.ips:
+            for addresses in _ADDRESSES:
+                text = str(addresses.sub(self._address, text))
         if not _SUSPICIOUS.search(text):
             return text
         for compiled, replacement in _RULES:
@@ -153,6 +173,23 @@ class Redactor:
                 continue
             text = str(compiled.sub(replacement, text))
         return text
+
+    def _address(self, match: Any) -> str:
+        found: str = match.group(0)
+        told = found if found.endswith("::") else found.rstrip(":")
+        before, after = match.string[: match.start()][-2:], match.string[match.start() + len(told) :][:2]
+        # Part of a longer word (a version, ``std::string``) is no address, nor are two words around "::".
+        if before[-1:].isalnum() or after[:1].isalnum() or not any(c.isdigit() for c in told):
+            return found
+        if (before[-1:] == "." and before[:1].isdigit()) or (after[:1] == "." and after[1:].isdigit()):
+            return found
+        try:
+            address = ipaddress.ip_address(told)
+        except ValueError:
+            return found
+        if address.is_loopback or address.is_unspecified:
+            return found
+        return f"ip{self.hashed(str(address))}{found[len(told) :]}"
 
     def names_secret(self, key: str) -> bool:
         """Whether a key of that name holds a credential (``DB_PASSWORD`` does, ``secretName`` does not)."""
@@ -175,10 +212,12 @@ class Redactor:
         return "#" + hmac.new(self.hash_key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:8]
 
 
-def redactor(extra: Iterable[str] = (), keys: Iterable[str] = (), hash_key: str = "", emails: bool = True) -> Redactor:
+def redactor(
+    extra: Iterable[str] = (), keys: Iterable[str] = (), hash_key: str = "", emails: bool = True, ips: bool = False
+) -> Redactor:
     """A `Redactor` from settings; an empty ``hash_key`` means a random one for this process."""
     mark = hash_key.encode() if hash_key else os.urandom(16)
-    return Redactor(tuple(extra), frozenset(k.lower() for k in keys), mark, emails)
+    return Redactor(tuple(extra), frozenset(k.lower() for k in keys), mark, emails, ips)
 
 
 _DEFAULT = Redactor()

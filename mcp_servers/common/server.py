@@ -1,16 +1,36 @@
-"""Putting a server together: strict tools behind the door, with a lifespan that owns the backend's connections."""
+"""Putting a server together: strict tools behind the door, with a lifespan that owns the backend's connections.
 
+Every module ``tools_*`` of a server's package offers ``tools(context) -> list[Tool]``; that is all it takes to add a tool.
+"""
+
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from types import ModuleType
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.tools import Tool
 
 from mcp_servers.common.config import CommonSettings
+from mcp_servers.common.context import BackendContext
 from mcp_servers.common.door import Door
 
 VERSION = "0.1"
+
+
+def discover(package: ModuleType, instructions: str, context: BackendContext[Any, Any]) -> MCPServer[Any]:
+    """The server of ``package``, called ``rca-`` and the package's own name, with the tools of all its ``tools_*`` modules."""
+    modules = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name.startswith("tools_"))
+    found: list[Tool] = []
+    for module in modules:
+        found += importlib.import_module(f"{package.__name__}.{module}").tools(context)
+    name = f"rca-{package.__name__.rsplit('.', 1)[-1]}"
+    backend = str(
+        getattr(context.settings, "backend", "")
+    )  # a server with several ways to read says which one is in use
+    return build(name, instructions, found, context.settings.common, context.lifespan, backend=backend)
 
 
 def build(
@@ -19,9 +39,13 @@ def build(
     tools: Iterable[Tool],
     settings: CommonSettings,
     lifespan: Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]],
+    *,
+    backend: str = "",
 ) -> MCPServer[Any]:
-    """A server called ``name`` (``rca-<backend>``) that offers ``tools`` and nothing else."""
-    door = Door(settings, name.removeprefix("rca-"))
+    """A server called ``name`` (``rca-<backend>``) that offers ``tools`` and nothing else. ``backend``: what ``source.backend`` says,
+    where that is not the server's own name.
+    """
+    door = Door(settings, backend or name.removeprefix("rca-"))
     admitted = [door.admit(_lean(tool)) for tool in tools]
     return MCPServer(
         name, instructions=instructions, version=VERSION, tools=admitted, lifespan=lifespan, log_level="WARNING"

@@ -1,9 +1,11 @@
 """Making an answer fit, the same way every time, and saying what went.
 
-Never by cutting JSON text: first long strings lose their middle, then lists lose their tails. Lists come sorted by usefulness (errors
-first, then severity, then newest), so a tail is what matters least. Signals and the summary go last.
+Never by cutting JSON text: first go the fields that the answer's own model names as dispensable, then long strings lose their middle, then
+lists lose their tails. Lists come sorted by usefulness (errors first, then severity, then newest), so a tail is what matters least. Signals
+and the summary go last.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from mcp_servers.common.envelope import compact
@@ -18,23 +20,35 @@ def size(value: Any) -> int:
     return len(compact(value).encode("utf-8", "replace"))
 
 
-def shrink(data: dict[str, Any], limit: int, *, drop_keys: bool = True) -> tuple[dict[str, Any], list[str]]:
+def shrink(
+    data: dict[str, Any], limit: int, *, drop_keys: bool = True, first: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
     """``data`` in at most ``limit`` bytes of compact JSON, and one note for each thing that was cut.
 
-    ``data`` itself is not changed; what already fits comes back as it is. ``drop_keys=False`` keeps every key, so that the result stays
-    valid against a schema with required fields; it may then stay too large.
+    ``data`` itself is not changed; what already fits comes back as it is. ``first`` are paths of fields that are left out before anything
+    else, one after the other until it fits (``pods[].labels``: of each row). ``drop_keys=False`` keeps every other key, so that the result
+    stays valid against a schema with required fields; it may then stay too large.
     """
     if size(data) <= limit:
         return data, []
     notes: list[str] = []
     small: dict[str, Any] = data
+    for path in first:
+        before = size(small)
+        small = _without(small, path.split("."))
+        if size(small) < before:
+            notes.append(f"{path}: left out")
+        if size(small) <= limit:
+            return small, notes
+    said = ""
     for longest in (300, 120):
         before = size(small)
         small = _cut_strings(small, longest)
         if size(small) < before:
-            notes = [f"texts longer than {longest} characters lost their middle"]
+            said = f"texts longer than {longest} characters lost their middle"
         if size(small) <= limit:
-            return small, notes
+            return small, [*notes, said]
+    notes += [said] if said else []
     small = _copy(small)
     kept: dict[str, tuple[int, int]] = {}
     while size(small) > limit:
@@ -56,6 +70,20 @@ def shrink(data: dict[str, Any], limit: int, *, drop_keys: bool = True) -> tuple
         if dropped:
             notes.append(f"left out: {', '.join(cut(d, 40) for d in dropped[:10])}")
     return small, notes
+
+
+def _without(value: Any, path: list[str]) -> Any:
+    """A copy of ``value`` without the field at ``path``; what does not have it is as it was."""
+    if not isinstance(value, dict) or not path:
+        return value
+    name, rest = path[0].removesuffix("[]"), path[1:]
+    if name not in value:
+        return value
+    if not rest:
+        return {k: v for k, v in value.items() if k != name}
+    inner = value[name]
+    changed = [_without(row, rest) for row in inner] if isinstance(inner, list) else _without(inner, rest)
+    return {**value, name: changed}
 
 
 def _cut_strings(value: Any, longest: int, key: str = "") -> Any:

@@ -140,6 +140,7 @@ CATALOGUE: dict[str, Entry] = {
     # resources
     "res.mem_near_limit": Entry("warning", "memory is near the limit"),
     "res.cpu_at_limit": Entry("warning", "CPU is at the limit"),
+    "res.disk_near_full": Entry("warning", "a disk or volume is nearly full"),
     "res.no_limits": Entry("info", "the container has no limits"),
     "res.changed": Entry(
         "warning",

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import re2
 
+from mcp_servers.common.masks import mask
+from mcp_servers.common.template_merge import merged
 from mcp_servers.common.untrusted import clean, sanitise
 
 Level = Literal["error", "warning", "other"]
@@ -20,21 +22,6 @@ Level = Literal["error", "warning", "other"]
 _LOOKED_AT = 600  # characters of a line that shape its template
 _SHOWN = 240
 _LEVELS: dict[Level, int] = {"error": 0, "warning": 1, "other": 2}
-_MASKS = [
-    (re2.compile(pattern), mask)
-    for pattern, mask in (
-        (r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>"),
-        (r"\b\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?", "<ts>"),
-        (r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b", "<ts>"),
-        (r"\b\d{1,3}(?:\.\d{1,3}){3}\b", "<ip>"),
-        (r"-[0-9a-f]{8,10}-[a-z0-9]{5}\b", "-<pod>"),
-        (r"(?i)\b0x[0-9a-f]+\b", "<hex>"),
-        (r"'[^']*'|\"[^\"]*\"", "<str>"),
-    )
-]
-_HEX = re2.compile(r"(?i)\b[0-9a-f]{12,}\b")
-_NUMBER = re2.compile(r"-?\d+(?:\.\d+)?")
-_REPEATED = re2.compile(r"(?:<ts>|<n>|<hex>|<str>|<ip>|<uuid>)(?:[\s,]+(?:<ts>|<n>|<hex>|<str>|<ip>|<uuid>)){2,}")
 
 _STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?\]?\s*")
 _FRAME = re.compile(r"^(?:\s+\S|at [\w.$<>]+\(|\.\.\. \d+ more|goroutine \d+ |created by )")
@@ -43,6 +30,11 @@ _ERROR = re2.compile(
     r"|^[EF]\d{4} |\w+(?:Exception|Error)\b"
 )
 _WARNING = re2.compile(r"(?i)\b(warn|warning|retry|retrying|timeout|timed out|refused|denied|unavailable)\b|^W\d{4} ")
+# No level is told without one of these; most lines have none, and looking for them costs less than three searches.
+_TELLING = (
+    *("err", "fatal", "crit", "panic", "emerg", "alert", "severe", "exception", "traceback", "fail"),
+    *("warn", "retry", "timeout", "timed out", "refused", "denied", "unavailable"),
+)
 _CALM = re2.compile(
     r"(?i)\b(0 errors?|no errors?|errors?[=:] ?0|without errors?)\b|\blevel=(?:info|debug)\b|\[(?:info|debug)\]|^[I]\d{4} "
 )
@@ -51,7 +43,7 @@ _KEYS_LEVEL = ("level", "severity", "lvl", "log.level", "levelname", "loglevel")
 _KEYS_ERROR = ("error", "err", "exception", "stack_trace", "exc_info")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """One line as read: its time where it bears one with its zone, its level, and its text without the time stamp."""
 
@@ -74,28 +66,8 @@ class Pattern:
 
 
 def template(line: str) -> str:
-    """The line with what varies masked. Masking again changes nothing."""
-    text = line[:_LOOKED_AT]
-    for pattern, mask in _MASKS:
-        text = str(pattern.sub(mask, text))
-    text = str(_HEX.sub(lambda m: "<hex>" if any(c.isdigit() for c in m.group(0)) else m.group(0), text))
-    text = _mask_numbers(text)
-    return str(_REPEATED.sub("<…>", text))[:_SHOWN]
-
-
-def _mask_numbers(text: str) -> str:
-    """Numbers become ``<n>``, except inside words (``v2``, ``utf8``) and HTTP statuses from 400 to 599."""
-
-    def mask(match: Any) -> str:
-        whole: str = match.group(0)
-        before = text[match.start() - 1] if match.start() else " "
-        if whole.startswith("-") and before.isalnum():  # a hyphen inside a name, not a sign
-            return "-<n>"
-        if before.isalnum() or before in "_<":
-            return whole
-        return whole if re.fullmatch(r"[45]\d\d", whole) else "<n>"
-
-    return str(_NUMBER.sub(mask, text))
+    """The line with what varies masked, at most `_SHOWN` characters. Masking again changes nothing."""
+    return mask(line[:_LOOKED_AT])[:_SHOWN]
 
 
 def read_line(raw: str) -> Line:
@@ -147,6 +119,13 @@ def _structured(document: dict[str, Any], text: str, at: datetime | None) -> Lin
 
 def _level(text: str) -> Level:
     head = text[:_LOOKED_AT]
+    lower = head.lower()
+    for word in _TELLING:  # a loop: `any` over a generator costs three times as much, and this runs for every line
+        if word in lower:
+            break
+    else:
+        if not (head[:1] in ("E", "F", "W") and head[1:5].isdigit()):
+            return "other"
     if _CALM.search(head):
         return "other"
     if _ERROR.search(head):
@@ -169,18 +148,41 @@ def lines(raw: str | Iterable[str]) -> Iterator[Line]:
 
 
 def mine(found: Iterable[Line]) -> list[Pattern]:
-    """Patterns of ``found``: errors first, then warnings, each the newest first."""
+    """Patterns of ``found``: errors first, then warnings, each the newest first.
+
+    Patterns that differ in a few words only, each of which takes many values, are one (`template_merge`).
+    """
     patterns: dict[tuple[str, Level], Pattern] = {}
     for order, line in enumerate(found):
         key = (template(line.text), line.level)
         pattern = patterns.get(key)
         if pattern is None:
-            pattern = patterns[key] = Pattern(clean(key[0], _SHOWN), line.level, "", first=line.at)
+            pattern = patterns[key] = Pattern(key[0], line.level, "", first=line.at)
         pattern.count += 1
         pattern.order = order
         pattern.sample = line.text
         pattern.last = line.at or pattern.last
         pattern.first = pattern.first or line.at
-    for pattern in patterns.values():
+    kept: dict[tuple[str, Level], Pattern] = {}
+    for level in _LEVELS:
+        names = merged([masked for masked, of in patterns if of == level])
+        for (masked, of), pattern in patterns.items():
+            if of == level:
+                _join(kept, names.get(masked, masked), pattern)
+    for pattern in kept.values():
+        pattern.template = clean(pattern.template, _SHOWN)
         pattern.sample = clean(pattern.sample, _SHOWN)
-    return sorted(patterns.values(), key=lambda p: (_LEVELS[p.level], -p.order))
+    return sorted(kept.values(), key=lambda p: (_LEVELS[p.level], -p.order))
+
+
+def _join(kept: dict[tuple[str, Level], Pattern], name: str, pattern: Pattern) -> None:
+    """Add ``pattern`` under its common ``name``: counts add up, the newest line stays the sample."""
+    one = kept.get((name, pattern.level))
+    if one is None:
+        pattern.template = name
+        kept[name, pattern.level] = pattern
+        return
+    one.count += pattern.count
+    if pattern.order > one.order:
+        one.order, one.sample, one.last = pattern.order, pattern.sample, pattern.last or one.last
+    one.first = min(filter(None, (one.first, pattern.first)), default=None)

@@ -16,9 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mcp_servers.common.config import CommonSettings, ConfigError, Environment, common
+from mcp_servers.common.hangup import HangUp
+from mcp_servers.common.readiness import Readiness
+from mcp_servers.common.redaction import redact
+from mcp_servers.common.untrusted import sanitise
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_OPEN = ("/livez", "/readyz")  # they tell nothing but that the process lives
+_OPEN = ("/livez", "/readyz")  # they tell yes or no, nothing else
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -61,16 +65,18 @@ def http_app(server: MCPServer[Any], settings: CommonSettings) -> App:
     hosts = [*settings.allowed_hosts, *(f"{n}:*" for n in names)]
 
     server.custom_route("/livez", methods=["GET"])(_alive)
-    server.custom_route("/readyz", methods=["GET"])(_alive)
+    server.custom_route("/readyz", methods=["GET"])(Readiness(server).__call__)
 
-    app: App = server.streamable_http_app(
-        stateless_http=True,
-        json_response=True,
-        max_request_body_size=262_144,
-        transport_security=TransportSecuritySettings(
-            allowed_hosts=hosts, allowed_origins=[f"http://{n}:*" for n in names]
-        ),
-        host=settings.host,
+    app: App = HangUp(
+        server.streamable_http_app(
+            stateless_http=True,
+            json_response=True,
+            max_request_body_size=262_144,
+            transport_security=TransportSecuritySettings(
+                allowed_hosts=hosts, allowed_origins=[f"http://{n}:*" for n in names]
+            ),
+            host=settings.host,
+        )
     )
     return BearerGate(app, settings.token) if settings.token else app
 
@@ -82,10 +88,18 @@ async def serve(server: MCPServer[Any], settings: CommonSettings) -> None:
         return
     import uvicorn
 
+    # One line for each call is enough (the audit's), and all lines go the way of `main`.
     config = uvicorn.Config(
-        http_app(server, settings), host=settings.host, port=settings.port, log_level=settings.log_level.lower()
+        http_app(server, settings), host=settings.host, port=settings.port, log_config=None, access_log=False
     )
     await uvicorn.Server(config).serve()
+
+
+class _SafeLines(logging.Formatter):
+    """Log lines without secrets and control characters: an exception may quote what a workload wrote, or a password of ours."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(sanitise(super().format(record)))
 
 
 def main(create: Callable[[], MCPServer[Any]]) -> int:
@@ -93,9 +107,9 @@ def main(create: Callable[[], MCPServer[Any]]) -> int:
     try:
         settings = common(Environment())
         # stdout is the protocol's on stdio, so every log line goes to stderr
-        logging.basicConfig(
-            stream=sys.stderr, level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-        )
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_SafeLines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logging.basicConfig(handlers=[handler], level=settings.log_level)
         asyncio.run(serve(create(), settings))
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")

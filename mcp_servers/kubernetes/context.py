@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 
+from mcp_servers.common.context import BackendContext, utc_now
 from mcp_servers.kubernetes.access import Privileges, privileges
 from mcp_servers.kubernetes.client import Cluster
 from mcp_servers.kubernetes.settings import KubernetesSettings
@@ -14,21 +15,17 @@ from mcp_servers.kubernetes.wire import client_library
 _IDLE_S = 0.3  # after this a session is there to stay
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Context:
-    """Shared by all tools of one server. ``clock`` returns the present as aware UTC; tests set it."""
+class Context(BackendContext[KubernetesSettings, Cluster]):
+    """Shared by all tools of the Kubernetes server."""
 
     def __init__(self, settings: KubernetesSettings, clock: Callable[[], datetime] = utc_now) -> None:
-        self.settings = settings
-        self.clock = clock
-        self._cluster: Cluster | None = None
-        self._opening = asyncio.Lock()
+        super().__init__(settings, clock)
+        self._judging = asyncio.Lock()
         self._privileges: Privileges | None = None
-        self._users = 0
         self._warming: asyncio.Task[None] | None = None
+
+    async def _open(self) -> Cluster:
+        return await Cluster.open(self.settings)
 
     async def cluster(self) -> Cluster:
         """The open `Cluster`.
@@ -36,36 +33,34 @@ class Context:
         Raises `ToolFailure`: UNAVAILABLE while the configuration cannot be read (the next call tries again), FORBIDDEN when the credential
         may write and `KubernetesSettings.allow_privileged` is off.
         """
-        async with self._opening:
-            if self._cluster is None:
-                self._cluster = await Cluster.open(self.settings)
-            if not self.settings.allow_privileged:
-                if self._privileges is None or self._privileges.stale:
-                    self._privileges = await privileges(self._cluster)
-                self._privileges.refuse()
-            return self._cluster
+        cluster = await self.backend()
+        if not self.settings.allow_privileged:
+            (await self.powers(cluster)).refuse()
+        return cluster
+
+    async def powers(self, cluster: Cluster) -> Privileges:
+        """What the credential may do beyond reading; asked once, and again after a while when it could not be asked."""
+        async with self._judging:
+            if self._privileges is None or self._privileges.stale:
+                self._privileges = await privileges(cluster)
+            return self._privileges
 
     async def close(self) -> None:
-        cluster, self._cluster = self._cluster, None
         self._privileges = None  # the next session may bring another credential
-        if cluster is not None:
-            await cluster.close()
+        await super().close()
 
     @asynccontextmanager
-    async def lifespan(self, _server: Any) -> AsyncIterator["Context"]:
-        """The server's lifespan. In process several sessions may share one server: the last one to leave closes the connections."""
-        self._users += 1
-        if self.settings.configured and self._warming is None:
-            self._warming = asyncio.create_task(_warm(), name="import the Kubernetes client")
-        try:
-            yield self
-        finally:
-            self._users -= 1
-            if self._users == 0:
-                if self._warming is not None:
+    async def lifespan(self, server: Any) -> AsyncIterator[Self]:
+        """The server's lifespan, which also imports the Kubernetes client while nobody waits for it."""
+        async with super().lifespan(server):
+            if self.settings.configured and self._warming is None:
+                self._warming = asyncio.create_task(_warm(), name="import the Kubernetes client")
+            try:
+                yield self
+            finally:
+                if self._sessions == 1 and self._warming is not None:  # the last one leaves
                     self._warming.cancel()
                     self._warming = None
-                await self.close()
 
 
 async def _warm() -> None:

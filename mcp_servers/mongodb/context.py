@@ -1,35 +1,28 @@
-"""What a tool is given: the deployment (opened when first asked for), the settings, the clock."""
+"""What a tool is given: the deployment and Atlas (each opened when first asked for), the settings, the clock."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
-
+from mcp_servers.common.context import BackendContext
+from mcp_servers.common.envelope import ToolFailure
+from mcp_servers.mongodb.atlas_client import Atlas
 from mcp_servers.mongodb.client import Deployment, Topology
+from mcp_servers.mongodb.reading import Reading
 from mcp_servers.mongodb.settings import MongoSettings
 
+NO_DRIVER = "RCA_MONGO_URI is not set: this is what Atlas measures; who holds connections, what runs now and the set's own view are absent"
+NO_ATLAS = "Atlas is not configured: history, disk IOPS and its advice are absent"
+_AWAY = ("UNAVAILABLE", "TIMEOUT")
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
+class Context(BackendContext[MongoSettings, Deployment]):
+    """Shared by all tools of the MongoDB server."""
 
-class Context:
-    """Shared by all tools of one server. ``clock`` returns the present as aware UTC; tests set it."""
+    _atlas: Atlas | None = None
 
-    def __init__(self, settings: MongoSettings, clock: Callable[[], datetime] = utc_now) -> None:
-        self.settings = settings
-        self.clock = clock
-        self._deployment: Deployment | None = None
-        self._opening = asyncio.Lock()
-        self._users = 0
+    async def _open(self) -> Deployment:
+        return await Deployment.open(self.settings)
 
     async def deployment(self) -> Deployment:
         """The open `Deployment`, whatever its credential may do. Raises `ToolFailure` UNAVAILABLE when nothing is configured."""
-        async with self._opening:
-            if self._deployment is None:
-                self._deployment = await Deployment.open(self.settings)
-            return self._deployment
+        return await self.backend()
 
     async def topology(self) -> Topology:
         """The members as they are now.
@@ -41,18 +34,34 @@ class Context:
         await deployment.admit(topology)
         return topology
 
-    async def close(self) -> None:
-        deployment, self._deployment = self._deployment, None
-        if deployment is not None:
-            await deployment.close()
-
-    @asynccontextmanager
-    async def lifespan(self, _server: Any) -> AsyncIterator["Context"]:
-        """The server's lifespan. In process several sessions may share one server: the last one to leave closes the connections."""
-        self._users += 1
+    async def members(self, reading: Reading) -> Topology | None:
+        """As `topology`; ``None`` where only Atlas can answer, because no URI is set or no member can be reached (noted in ``reading``)."""
+        if self.settings.atlas is None:
+            return await self.topology()
+        if not self.settings.uri:
+            return None
         try:
-            yield self
-        finally:
-            self._users -= 1
-            if self._users == 0:
-                await self.close()
+            return await self.topology()
+        except ToolFailure as failure:
+            if failure.info.code not in _AWAY:
+                raise
+            reading.missing["members"] = failure.info
+            return None
+
+    def api(self) -> Atlas:
+        """Atlas, whatever its key may do. Raises `ToolFailure` UNAVAILABLE when it is not configured."""
+        if self._atlas is None:
+            self._atlas = Atlas.open(self.settings)
+        return self._atlas
+
+    async def atlas(self) -> Atlas:
+        """Atlas. Raises `ToolFailure` as `Atlas.admit` and `api`."""
+        api = self.api()
+        await api.admit()
+        return api
+
+    async def close(self) -> None:
+        atlas, self._atlas = self._atlas, None
+        if atlas is not None:
+            await atlas.close()
+        await super().close()

@@ -1,7 +1,7 @@
 """Ask the ClickHouse tool server the way an MCP client does, and put recorded rows where its questions look.
 
-The embedded engine has no replicas, no Keeper and no trouble of its own. `stage` replaces one of its system tables by an ordinary one with the same
-columns and the rows of an incident; the statements that read it stay the real ones, on the real engine.
+The embedded engine has no replicas, no Keeper and no trouble of its own. `stage` replaces one of its system tables by an ordinary one
+with the same columns and the rows of an incident; the statements that read it stay the real ones, on the real engine.
 """
 
 import functools
@@ -26,7 +26,8 @@ Json = dict[str, Any]
 STRUCTURES = {
     "asynchronous_metrics": "metric String, value Float64, description String",
     "part_log": (
-        "event_type Enum8('NewPart' = 1, 'MergeParts' = 2), event_date Date, event_time DateTime, database String, table String, rows UInt64, error UInt16"
+        "event_type Enum8('NewPart' = 1, 'MergeParts' = 2), event_date Date, event_time DateTime, database String, "
+        "table String, rows UInt64, error UInt16"
     ),
 }
 
@@ -100,7 +101,10 @@ async def stage(admin: AsyncClient, table: str, rows: Iterable[Json]) -> None:
     structure = STRUCTURES.get(table, "")
     if not structure:
         found = await admin.query(
-            "SELECT name, type FROM system.columns WHERE database = 'system' AND table = {table:String} AND default_kind != 'ALIAS' ORDER BY position",
+            (
+                "SELECT name, type FROM system.columns WHERE database = 'system' AND table = {table:String} AND "
+                "default_kind != 'ALIAS' ORDER BY position"
+            ),
             parameters={"table": table},
         )
         structure = ", ".join(f"`{name}` {kind}" for name, kind in found.result_rows)

@@ -1,4 +1,6 @@
-"""ClickHouse's HTTP interface over the embedded engine: statements by URL or body, any format, parameters, settings, compressed bodies, errors."""
+"""ClickHouse's HTTP interface over the embedded engine: statements by URL or body, any format, parameters, settings, compressed bodies,
+errors.
+"""
 
 import asyncio
 import base64

@@ -1,7 +1,8 @@
 """Who may ask the embedded engine, and for what.
 
-The embedded build has one user and cannot add others, so the front keeps the table: a password, a settings profile that the engine itself enforces
-(``readonly``, limits), and grants on tables that are checked before a statement runs. Row filters by SHOW TABLES are not imitated.
+The embedded build has one user and cannot add others, so the front keeps the table: a password, a settings profile that the engine
+itself enforces (``readonly``, limits), and grants on tables that are checked before a statement runs. Row filters by SHOW TABLES are not
+imitated.
 """
 
 import hmac

@@ -43,7 +43,8 @@ class TestCredentials:
             assert answer.error["code"] == "FORBIDDEN"
             assert right in answer.error["message"]
         health = await ask(clickhouse.environ(user), "health")
-        assert (health.data["code"], health.data["reachable"]) == ("FORBIDDEN", True)
+        assert (health.data["refused"]["code"], health.data["reachable"]) == ("FORBIDDEN", True)
+        assert right in health.data["can_write"]
 
     async def test_unless_the_operator_accepts_it_and_then_each_statement_is_read_only(
         self, clickhouse: EmbeddedClickHouse
@@ -62,7 +63,7 @@ class TestCredentials:
         assert answer.error["missing_permission"] == "SELECT ON system.replicas"
         states = {p["tool"]: p for p in (await ask(clickhouse.environ(NARROW), "health")).data["permissions"]}
         assert states["get_running_queries"]["state"] == "ok"
-        assert states["get_cluster_health"]["state"] == "partial"
+        assert states["get_cluster_health"]["state"] == "partly"
         assert "SELECT ON system.disks" in states["get_cluster_health"]["missing"]
         assert states["get_replication_status"]["state"] == "forbidden"
 
@@ -109,7 +110,7 @@ class TestAbsence:
         environ = {**clickhouse.environ(), "RCA_CH_HOSTS": f"http://127.0.0.1:{unused_tcp_port}"}
         answer = await ask(environ, "get_running_queries")
         assert not answer.failed
-        assert [p["part"] for p in answer.data["partial"]] == ["node"]
+        assert [p["part"] for p in answer.data["partial"]] == [f"node 127.0.0.1:{unused_tcp_port}"]
 
     async def test_a_cluster_is_asked_on_all_replicas(self, clickhouse: EmbeddedClickHouse) -> None:
         answer = await ask({**clickhouse.environ(), "RCA_CH_CLUSTER": "cluster"}, "get_cluster_health")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_servers.clickhouse.client import excess
+from mcp_servers.clickhouse.credentials import excess
 from mcp_servers.clickhouse.guard import admitted
 from mcp_servers.clickhouse.settings import load
 from mcp_servers.clickhouse.statements import Statement, plain
@@ -50,7 +50,7 @@ class TestErrors:
         ("message", "code", "shown"),
         [
             ("Code: 62. DB::Exception: Syntax error: failed at position 8 ('secret'): secret. Expected", 62, "Syntax error"),
-            ("Code: 53. DB::Exception: Cannot compare 4111111111111111 and 'secret': While processing x = 'secret'", 53, "Cannot compare ? and ?"),
+            ("Code: 53. DB::Exception: Cannot compare 4111111111111111 and 'secret': While processing x = 'secret'", 53, "Cannot compare [card] and ?"),
             ("Code: 60. DB::Exception: Table shop.absent does not exist. Maybe you meant shop.orders?. (UNKNOWN_TABLE) (version 26.5)", 60, "Table shop.absent does not exist"),
             ("Code: 47. DB::Exception: Unknown expression identifier `gone` in scope SELECT gone WHERE x = 'secret'", 47, "Unknown expression identifier gone"),
             ("Timeout exceeded: elapsed 20.5 seconds, maximum: 20", 159, "Timeout exceeded: elapsed 20.5 seconds, maximum: 20"),

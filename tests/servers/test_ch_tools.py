@@ -184,7 +184,18 @@ class TestSlowQueries:
     async def test_an_empty_log_is_not_taken_for_a_quiet_server(self, clickhouse: EmbeddedClickHouse) -> None:
         answer = await ask(clickhouse.environ(), "get_slow_queries", clock=clock, time_range="5m@2026-11-20T00:00:00Z")
         assert answer.data["summary"] == "no query was logged in this window"
-        assert answer.data["notes"]
+        assert "reaches back to 2026-11-22T00:00:00Z only" in answer.data["notes"][0]
+        later = datetime.now(UTC) + timedelta(days=2)
+        answer = await ask(clickhouse.environ(), "get_slow_queries", clock=lambda: later)
+        assert "was last written at" in answer.data["notes"][0]
+        assert "before this window" in answer.data["notes"][0]
+
+    async def test_the_baseline_may_be_a_day_or_a_week_ago_or_none(self, clickhouse: EmbeddedClickHouse) -> None:
+        week = await ask(clickhouse.environ(), "get_slow_queries", clock=clock, compare="1w")
+        assert "nothing was logged from 2026-11-15T11:00:00Z to 2026-11-15T12:00:00Z" in " ".join(week.data["notes"])
+        assert "is_new" not in week.data["queries"][0], "not new, as nothing is known of that week"
+        none = await ask(clickhouse.environ(), "get_slow_queries", clock=clock, compare="none")
+        assert (none.codes, none.data.get("notes")) == ({"ch.full_scan", "ch.memory_hog"}, None)
 
 
 class TestFailuresAndChanges:
@@ -216,11 +227,13 @@ class TestFailuresAndChanges:
 class TestRunningQueries:
     async def test_shows_what_runs_and_not_itself(self, clickhouse: EmbeddedClickHouse, admin: AsyncClient) -> None:
         running = asyncio.create_task(
-            admin.query(f"SELECT sleepEachRow(0.5), '{SECRET}' FROM numbers(5) SETTINGS max_block_size = 1")
+            admin.query(f"SELECT sleepEachRow(0.3), '{SECRET}' FROM numbers(5) SETTINGS max_block_size = 1")
         )
-        await asyncio.sleep(0.7)
         answer = await ask(clickhouse.environ(), "get_running_queries", min_secs=0.3)
-        await running
+        while "queries" not in answer.data and not running.done():
+            answer = await ask(clickhouse.environ(), "get_running_queries", min_secs=0.3)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
         assert [row["sql"].split(" FROM")[0] for row in answer.data["queries"]] == ["SELECT sleepEachRow(?), ?"]
         assert SECRET not in answer.text
 
@@ -328,9 +341,10 @@ class TestAllTools:
     async def test_health_is_for_operators(self, clickhouse: EmbeddedClickHouse) -> None:
         answer = await ask(clickhouse.environ(), "health")
         assert {p["tool"]: p["state"] for p in answer.data["permissions"]} == {
-            name: "ok" for name, _ in TOOLS if name != "health"
+            **{name: "ok" for name, _ in TOOLS if name != "health"},
+            "run_query": "off",
         }
-        assert (answer.data["reachable"], answer.data["user"]) == (True, "rca_bot")
+        assert (answer.data["reachable"], answer.data["identity"]) == (True, "rca_bot")
 
 
 class TestRunQuery:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.tools.arguments import ArgumentCheck
-from bot.tools.breaker import Breaker
 from bot.tools.cache import SingleFlightCache, canonical
+from mcp_servers.common.breaker import Breaker
 
 SCHEMA = {
     "type": "object",
