@@ -74,10 +74,17 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "get_workload_status": (*_WORKLOAD, "Job", "CronJob"),
     "resolve_target": ("Namespace", "Pod", *_WORKLOADS, "Job", "CronJob", "ReplicaSet", "Service", "Node"),
 }
+# What a tool also lists where the cluster has the add-on.
+OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "get_deployment_history": ("Rollout",),
+    "get_recent_changes": tuple(kind for kind, row in KINDS.items() if row.custom),
+    "get_workload_status": ("Rollout",),
+}
 # What a read-only bot has no use for, and what a stolen one would be used for.
 POWERS = (
     Access("create", "pods", subresource="exec"),
     Access("get", "secrets"),
+    Access("list", "secrets"),
     Access("delete", "pods"),
     Access("patch", "deployments", group="apps"),
 )
@@ -131,7 +138,10 @@ class Privileges:
 async def privileges(cluster: Cluster) -> Privileges:
     """One round of questions, side by side and within a few seconds. Never raises `ToolFailure`."""
     space = next(iter(cluster.settings.namespaces), "")
-    asked = [Access(p.verb, p.resource, p.group, p.subresource, space) for p in POWERS]
+    allowed = ("list", "secrets") if cluster.settings.helm_records else ()
+    asked = [
+        Access(p.verb, p.resource, p.group, p.subresource, space) for p in POWERS if (p.verb, p.resource) != allowed
+    ]
     try:
         async with asyncio.timeout(_PATIENCE_S):
             answers = await granted(cluster, asked)

@@ -27,6 +27,8 @@ ChangeKind = Literal[
     "autoscale",
     "hpa_limits",
     "config",
+    "secret_meta",
+    "feature_flag",
     "service_selector",
     "ingress",
     "network_policy",
@@ -35,7 +37,10 @@ ChangeKind = Literal[
     "node_added",
     "node_removed",
     "node_cordoned",
+    "node_upgraded",
+    "cronjob_run",
     "job",
+    "crd_release",
 ]
 Relation = Literal["self", "dependency", "config_of", "same_node", "same_namespace", "cluster"]
 
@@ -43,6 +48,8 @@ WEIGHT: dict[ChangeKind, float] = {
     "rollout": 1.0,
     "rollback": 1.0,
     "image": 1.0,
+    "feature_flag": 1.0,
+    "crd_release": 0.9,
     "config": 0.9,
     "env": 0.9,
     "service_selector": 0.9,
@@ -53,12 +60,15 @@ WEIGHT: dict[ChangeKind, float] = {
     "ingress": 0.8,
     "quota": 0.8,
     "scale": 0.7,
+    "secret_meta": 0.7,
     "node_removed": 0.7,
     "restart": 0.6,
     "node_added": 0.6,
     "node_cordoned": 0.6,
+    "node_upgraded": 0.6,
     "pdb": 0.5,
     "autoscale": 0.4,
+    "cronjob_run": 0.4,
     "job": 0.4,
 }
 NEARNESS: dict[Relation, float] = {
@@ -91,6 +101,7 @@ class Change(Lean):
     score: float
     sources: list[str]
     note: str = ""
+    correlated: str = ""  # why this very change fits the pods that fail; "" where nothing tells
 
 
 def score(kind: ChangeKind, relation: Relation, minutes_before: float, precision: Precision) -> float:

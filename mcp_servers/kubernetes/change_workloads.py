@@ -7,6 +7,7 @@ from typing import Any
 
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
+from mcp_servers.kubernetes.change_delivery import told_by
 from mcp_servers.kubernetes.change_model import Change, ChangeKind, change
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.managed import last_touch, owned, touches
@@ -37,7 +38,7 @@ class Workloads:
 
     def revisions(self, workload: Json, mark: Mark) -> list[Revision]:
         """Newest first; ``[]`` for kinds that keep none."""
-        if o.text(workload, "kind") == "Deployment":
+        if o.text(workload, "kind") in ("Deployment", "Rollout"):
             return of_deployment(workload, self.replica_sets, self.pods, self.events, mark)
         return of_controller(workload, self.controller_revisions, self.pods, mark)
 
@@ -46,13 +47,14 @@ def rollouts(read: Workloads, scope: Scope) -> Iterator[Change]:
     """Revisions whose rollout lies in the window. The first revision of a workload is its creation, a rollout too."""
     for workload in read.items:
         found = read.revisions(workload, scope.mark)
-        source = "ReplicaSets" if o.text(workload, "kind") == "Deployment" else "ControllerRevisions"
-        ref = o.ref_of(workload)
-        for index, revision in enumerate(found):
+        source = "ReplicaSets" if o.text(workload, "kind") in ("Deployment", "Rollout") else "ControllerRevisions"
+        ref, told = o.ref_of(workload), told_by(workload)
+        for revision in found:
             at = parse_time(revision.rolled_out)
             if not at or not scope.holds(at):
                 continue
-            before = found[index + 1] if index + 1 < len(found) else None
+            past = revision.replaced
+            before = next((f for f in found if past and (f.revision == past or past in f.earlier)), None)
             if before is None and not _is_new(workload, scope):
                 continue  # the history was cut: its oldest entry is no news
             kind, what = _tell(o.name(workload), revision, before)
@@ -70,7 +72,7 @@ def rollouts(read: Workloads, scope: Scope) -> Iterator[Change]:
                 diff=revision.diff,
                 actor=revision.actor,
                 sources=[source],
-                note=f"change-cause: {revision.cause}" if revision.cause else "",
+                note="; ".join(n for n in (f"change-cause: {revision.cause}" if revision.cause else "", told) if n),
             )
 
 
@@ -82,7 +84,7 @@ def _tell(name: str, revision: Revision, before: Revision | None) -> tuple[Chang
     """The kind of a rollout and its one line."""
     if before is None:
         return "rollout", f"{name} was created (revision {revision.revision})"
-    step = f"revision {before.revision} -> {revision.revision}"
+    step = f"revision {revision.replaced} -> {revision.revision}"
     swap = [
         f"{short_image(before.images[c])} -> {short_image(i)}"
         for c, i in revision.images.items()
@@ -167,7 +169,10 @@ def autoscaling(autoscalers: Sequence[Json], scope: Scope) -> Iterator[Change]:
     """What autoscalers did, and changes of their limits by people."""
     for hpa in autoscalers:
         space = o.namespace(hpa)
-        kind, name = o.text(hpa, "spec", "scaleTargetRef", "kind"), o.text(hpa, "spec", "scaleTargetRef", "name")
+        kind, name = (
+            o.text(hpa, "spec", "scaleTargetRef", "kind") or "Deployment",
+            o.text(hpa, "spec", "scaleTargetRef", "name"),
+        )
         target = o.ref(kind, space, name)
         scaled = parse_time(o.text(hpa, "status", "lastScaleTime"))
         if scaled and scope.holds(scaled):
@@ -184,8 +189,12 @@ def autoscaling(autoscalers: Sequence[Json], scope: Scope) -> Iterator[Change]:
                 sources=["HorizontalPodAutoscaler"],
             )
         touch = last_touch(hpa, "spec")
+        made = o.controller(hpa)
+        if made and made[0] == "ScaledObject":
+            continue  # KEDA writes these limits; the ScaledObject tells who set them
         if touch and scope.holds(touch.at):
-            low, high = o.number(hpa, "spec", "minReplicas") or 1, o.number(hpa, "spec", "maxReplicas")
+            low = o.number(hpa, "spec", "minReplicas") or o.number(hpa, "spec", "minReplicaCount") or 1
+            high = o.number(hpa, "spec", "maxReplicas") or o.number(hpa, "spec", "maxReplicaCount")
             new = scope.holds(o.created(hpa))
             yield change(
                 "hpa_limits",

@@ -5,18 +5,21 @@ whole ConfigMaps and Secrets there). Namespaces outside the configured scope do 
 """
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_servers.common.envelope import ToolFailure
-from mcp_servers.kubernetes.kinds import Kind, kind_of, path
+from mcp_servers.kubernetes.kinds import HELM_RECORDS, Kind, kind_of, path
+from mcp_servers.kubernetes.private_keys import without_private_keys
 from mcp_servers.kubernetes.settings import KubernetesSettings
 from mcp_servers.kubernetes.wire import StatusFailure, Wire
 
 Json = dict[str, Any]
 
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_GROUPS_S = 300.0  # an add-on that was installed since is seen after this
 _COPIES = (
     "last-applied-configuration",
     "/last-applied",
@@ -44,6 +47,8 @@ class Cluster:
     settings: KubernetesSettings
     _served: dict[str, frozenset[str]] = field(default_factory=dict)  # group/version -> plurals
     _versions: dict[str, str] = field(default_factory=dict)  # kind -> chosen group/version
+    _groups: tuple[float, frozenset[str] | None] | None = None  # when asked, and all group/versions
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     async def open(cls, settings: KubernetesSettings) -> "Cluster":
@@ -70,7 +75,7 @@ class Cluster:
             answer = await self.wire.get(path(version, row, namespace, name))
         except StatusFailure as failure:
             raise _explained(failure, "get", kind, namespace, name) from failure
-        return _tidy(answer, kind)
+        return _tidy(answer, kind, row)
 
     async def find(self, kind: str, name: str, namespace: str = "") -> Json | None:
         """`get`, but ``None`` where the object does not exist."""
@@ -90,14 +95,16 @@ class Cluster:
         fields: str = "",
         limit: int = 500,
         max_pages: int = 20,
+        keep: Callable[[Json], Json] | None = None,
     ) -> Listing:
         """All objects of ``kind``, in one namespace or in all that are in scope.
 
-        ``labels`` and ``fields`` are selectors as the API takes them; ``limit`` is the page size. Metadata-only kinds come without
-        content. Raises `ToolFailure`; UNSUPPORTED when no version of the API is served.
+        ``labels`` and ``fields`` are selectors as the API takes them; ``limit`` is the page size, ``keep`` makes each object lighter before
+        the next page is read. Metadata-only kinds come without content. Raises `ToolFailure`; UNSUPPORTED when no version of the API is
+        served.
         """
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": str(limit)}
-        return await self._list(_Ask(kind, kind_of(kind), query, max_pages), namespace)
+        return await self._list(_Ask(kind, kind_of(kind), query, max_pages, keep=keep), namespace)
 
     async def list_metadata(
         self,
@@ -113,6 +120,18 @@ class Cluster:
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": str(limit)}
         return await self._list(_Ask(kind, kind_of(kind), query, max_pages, metadata=True), namespace)
 
+    async def helm_records(self, namespace: str = "") -> Listing:
+        """Metadata of Helm's release Secrets: their labels tell name, version and status. No other Secret is asked for, and no data.
+
+        Raises `ToolFailure`; UNSUPPORTED unless `KubernetesSettings.helm_records` allows it.
+        """
+        if not self.settings.helm_records:
+            raise ToolFailure(
+                "UNSUPPORTED", "Helm's records are not read", hint="RCA_K8S_HELM_SECRETS=1 reads their labels"
+            )
+        query = {"labelSelector": "owner=helm", "fieldSelector": "type=helm.sh/release.v1", "limit": "500"}
+        return await self._list(_Ask("Secret", HELM_RECORDS, query, 4, metadata=True), namespace)
+
     async def logs(
         self,
         namespace: str,
@@ -125,7 +144,7 @@ class Cluster:
         since_seconds: int | None = None,
         timestamps: bool = False,
     ) -> str:
-        """A container's log text, the newest ``tail_lines`` within ``limit_bytes``.
+        """A container's log text, the newest ``tail_lines`` within ``limit_bytes``, without private keys.
 
         Raises `ToolFailure`: NOT_FOUND when there is no such instance or it has not started (its message says which), VALIDATION when a
         container must be named, UNSUPPORTED when reading logs is switched off.
@@ -143,7 +162,8 @@ class Cluster:
             "timestamps": "true" if timestamps else "",
         }
         try:
-            return await self.wire.get_text(path("v1", row, namespace, pod, log=True), query, limit_bytes)
+            text = await self.wire.get_text(path("v1", row, namespace, pod, log=True), query, limit_bytes)
+            return without_private_keys(text)
         except StatusFailure as failure:
             gone = ("not found", "waiting to start", "is terminated", "not available", "ContainerCreating")
             if failure.status == 400 and any(words in failure.said for words in gone):
@@ -173,8 +193,13 @@ class Cluster:
         row = kind_of(kind)
         if len(row.versions) == 1 and not row.optional:
             return row.versions[0]
+        if row.custom and not self.settings.custom_resources:
+            raise ToolFailure("UNSUPPORTED", f"{row.plural} are not looked at", hint="RCA_K8S_CRDS=auto looks at them")
         if kind not in self._versions:
+            offered = await self._offered() if row.custom else None
             for candidate in row.versions:
+                if offered is not None and candidate not in offered:
+                    continue
                 if row.plural in await self._resources(candidate):
                     self._versions[kind] = candidate
                     break
@@ -199,6 +224,19 @@ class Cluster:
         """The API server's version, e.g. ``v1.31.0``."""
         answer = await self.wire.get("/version")
         return str(answer.get("gitVersion") or "") if isinstance(answer, dict) else ""
+
+    async def _offered(self) -> frozenset[str] | None:
+        """The group/versions that the cluster serves; ``None`` when it does not say. One question stands for one a custom resource."""
+        async with self._asking:
+            if self._groups is None or time.monotonic() - self._groups[0] > _GROUPS_S:
+                try:
+                    answer = await self.wire.get("/apis")
+                except StatusFailure as failure:
+                    if failure.status not in (404, 403):
+                        raise
+                    answer = None
+                self._groups = (time.monotonic(), _group_versions(answer))
+            return self._groups[1]
 
     async def _resources(self, version: str) -> frozenset[str]:
         if version not in self._served:
@@ -228,7 +266,7 @@ class Cluster:
 
     async def _list(self, ask: "_Ask", namespace: str) -> Listing:
         self._admit(ask.row, namespace)
-        version = await self.version(ask.kind)
+        version = ask.row.versions[0] if ask.row is HELM_RECORDS else await self.version(ask.kind)
         denied, scope = self.settings.deny_namespaces, self.settings.namespaces
         if ask.row.namespaced and not namespace and scope:
             spaces = [n for n in scope if n not in denied]
@@ -258,7 +296,10 @@ class Cluster:
             pages += 1
             if not isinstance(answer, dict):
                 raise ToolFailure("UPSTREAM", f"the list of {plural} is not an object")
-            items += [_tidy(item, ask.kind) for item in answer.get("items") or [] if isinstance(item, dict)]
+            if ask.row is HELM_RECORDS and answer.get("kind") != "PartialObjectMetadataList":
+                raise ToolFailure("UPSTREAM", "the API server sent more than the metadata of Secrets; it was dropped")
+            page = [_tidy(item, ask.kind, ask.row) for item in answer.get("items") or [] if isinstance(item, dict)]
+            items += page if ask.keep is None else map(ask.keep, page)
             token = str((answer.get("metadata") or {}).get("continue") or "")
             if not token:
                 return Listing(items)
@@ -274,10 +315,20 @@ class _Ask:
     query: dict[str, str]
     max_pages: int
     metadata: bool = False
+    keep: Callable[[Json], Json] | None = None
 
     @property
     def accept(self) -> str:
         return _METADATA if self.metadata or self.row.metadata_only else "application/json"
+
+
+def _group_versions(answer: Any) -> frozenset[str] | None:
+    """All group/versions of an APIGroupList; ``None`` where it is none."""
+    groups = answer.get("groups") if isinstance(answer, dict) else None
+    if not isinstance(groups, list):
+        return None
+    rows = [v for g in groups if isinstance(g, dict) for v in g.get("versions") or [] if isinstance(v, dict)]
+    return frozenset(str(v.get("groupVersion")) for v in rows)
 
 
 def _merged(parts: Iterable[Listing | BaseException], spaces: Iterable[str]) -> Listing:
@@ -301,7 +352,7 @@ def _merged(parts: Iterable[Listing | BaseException], spaces: Iterable[str]) -> 
     return Listing(items, whole and not failures, "; ".join(notes)[:300])
 
 
-def _tidy(item: Any, kind: str) -> Json:
+def _tidy(item: Any, kind: str, row: Kind) -> Json:
     """Drop annotations that hold copies of the object, before anything else sees it; name the kind, which lists leave out."""
     if not isinstance(item, dict):
         raise ToolFailure("UPSTREAM", f"the API server's answer for a {kind} is not an object")
@@ -315,7 +366,7 @@ def _tidy(item: Any, kind: str) -> Json:
     notes = meta.get("annotations")
     if isinstance(notes, dict):
         meta["annotations"] = {k: v for k, v in notes.items() if not k.endswith(_COPIES)}
-    if kind_of(kind).metadata_only:
+    if row.metadata_only:
         return {"kind": kind, "metadata": meta}
     return item
 
@@ -326,7 +377,7 @@ def _name(item: Json) -> str:
 
 def _explained(failure: StatusFailure, verb: str, kind: str, namespace: str, name: str = "") -> ToolFailure:
     """The API's refusal in the words of the person who must act."""
-    row = kind_of(kind)
+    row = HELM_RECORDS if kind == "Secret" else kind_of(kind)
     where = f"in namespace {namespace}" if namespace else ("in all namespaces" if row.namespaced else "in the cluster")
     what = f"{row.plural}{'.' + row.group if row.group else ''}"
     if failure.info.code == "FORBIDDEN":

@@ -36,6 +36,10 @@ _ENDPOINT = re.compile(r"([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?):[0-9]{1,5}")
 _URL = re.compile(
     r"[a-z][a-z0-9+.-]{1,15}://([^\s/?#@]{1,253})(?:[/?#]\S*)?"
 )  # with user information it is nobody's business
+_IMAGE = re.compile(
+    r"(?:[a-z0-9][-a-z0-9._]{0,100}(?::[0-9]{1,5})?/)?(?:[a-z0-9][-a-z0-9._]{0,100}/){0,6}[a-z0-9][-a-z0-9._]{0,100}"
+    r"(?P<version>:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
+)
 _POD_OF_DEPLOYMENT = re.compile(r"(.{1,220}?)-([a-z0-9]{4,10})-([bcdfghjklmnpqrstvwxz2456789]{5})")
 _POD_OF_SET = re.compile(r"(.{1,240}?)-([0-9]{1,4})")
 _POD_OF_DAEMONS = re.compile(r"(.{1,240}?)-([bcdfghjklmnpqrstvwxz2456789]{5})")
@@ -45,7 +49,7 @@ _POD_OF_DAEMONS = re.compile(r"(.{1,240}?)-([bcdfghjklmnpqrstvwxz2456789]{5})")
 class Hints:
     """``named`` holds ``key=value`` words; ``words`` bare names in their order; ``pairs`` what was written as ``a/b``.
 
-    ``hosts`` are the names of ``host:port`` and of URLs, e.g. ``cart`` or ``cart.shop``.
+    ``hosts`` are the names of ``host:port`` and of URLs, e.g. ``cart`` or ``cart.shop``; ``images`` container images as they are pulled.
     """
 
     named: dict[str, str] = field(default_factory=dict)
@@ -55,6 +59,7 @@ class Hints:
     uids: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
@@ -66,7 +71,9 @@ def is_exporter(name: str) -> bool:
 def read_hints(query: str) -> Hints:
     """The words of a query, sorted by shape. Unknown keys count as bare values; nothing is an error."""
     named: dict[str, str] = {}
-    found: dict[str, list[str]] = {k: [] for k in ("words", "exporters", "uids", "addresses", "hosts", "ignored")}
+    found: dict[str, list[str]] = {
+        k: [] for k in ("words", "exporters", "uids", "addresses", "hosts", "images", "ignored")
+    }
     pairs: list[tuple[str, str]] = []
     for token in query.split()[:MAX_TOKENS]:
         key, sep, value = token.partition("=")
@@ -87,6 +94,8 @@ def read_hints(query: str) -> Hints:
             found["uids"].append(word)
         elif word.lower() in _SEVERITY or not word:
             found["ignored"].append(word)
+        elif _is_image(word):
+            found["images"].append(word)
         elif word.count("/") == 1:
             first, _, second = word.partition("/")
             pairs.append((first, second))
@@ -105,8 +114,15 @@ def read_hints(query: str) -> Hints:
         unique["uids"],
         unique["addresses"],
         unique["hosts"],
+        unique["images"],
         unique["ignored"],
     )
+
+
+def _is_image(word: str) -> bool:
+    """Whether a word is written as images are: with a tag or digest, or with a path of several parts."""
+    match = _IMAGE.fullmatch(word)
+    return bool(match and (match["version"] or match["digest"] or word.count("/") >= 2))
 
 
 def _is_address(value: str) -> bool:

@@ -1,6 +1,7 @@
 """What may be read, and where it lives.
 
-The table is the whole vocabulary of paths: a kind that is not in it cannot be requested. Secrets are not in it.
+The table is the whole vocabulary of paths: a kind that is not in it cannot be requested. Secrets are not in it; `HELM_RECORDS` is the one
+way to them, for the labels of Helm's own records and where an operator allowed it.
 ``versions`` are tried in order against what the server offers, so that old clusters (1.20) answer through their older API groups.
 """
 
@@ -19,6 +20,7 @@ class Kind:
     namespaced: bool = True
     metadata_only: bool = False
     optional: bool = False  # an add-on's API (metrics, custom resources) that may be absent
+    custom: bool = False  # of those, a custom resource: looked for unless RCA_K8S_CRDS is off
 
     @property
     def group(self) -> str:
@@ -58,11 +60,29 @@ KINDS: dict[str, Kind] = {
     "PriorityClass": Kind("priorityclasses", ("scheduling.k8s.io/v1",), namespaced=False),
     "PodMetrics": Kind("pods", ("metrics.k8s.io/v1beta1",), optional=True),
     "NodeMetrics": Kind("nodes", ("metrics.k8s.io/v1beta1",), namespaced=False, optional=True),
-    "Rollout": Kind("rollouts", ("argoproj.io/v1alpha1",), optional=True),
-    "Application": Kind("applications", ("argoproj.io/v1alpha1",), optional=True),
-    "HelmRelease": Kind("helmreleases", ("helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2"), optional=True),
-    "ScaledObject": Kind("scaledobjects", ("keda.sh/v1alpha1",), optional=True),
+    **{
+        kind: Kind(plural, versions, optional=True, custom=True)
+        for kind, plural, versions in (
+            ("Rollout", "rollouts", ("argoproj.io/v1alpha1",)),
+            ("AnalysisRun", "analysisruns", ("argoproj.io/v1alpha1",)),
+            ("Application", "applications", ("argoproj.io/v1alpha1",)),
+            ("HelmRelease", "helmreleases", ("helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2")),
+            (
+                "Kustomization",
+                "kustomizations",
+                ("kustomize.toolkit.fluxcd.io/v1", "kustomize.toolkit.fluxcd.io/v1beta2"),
+            ),
+            ("FeatureFlag", "featureflags", ("core.openfeature.dev/v1beta1", "core.openfeature.dev/v1alpha1")),
+            ("ScaledObject", "scaledobjects", ("keda.sh/v1alpha1",)),
+            ("Certificate", "certificates", ("cert-manager.io/v1",)),
+            ("HTTPRoute", "httproutes", ("gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1")),
+            ("Gateway", "gateways", ("gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1")),
+        )
+    },
 }
+
+HELM_RECORDS = Kind("secrets", ("v1",), metadata_only=True)
+"""Helm keeps one Secret a revision; its labels tell release, status and time. Only `Cluster.helm_records` lists them, as metadata."""
 
 NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 NAME = r"^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$"

@@ -28,16 +28,22 @@ def branch(obj: Any, *keys: str) -> Json:
 
 def rows(obj: Any, *keys: str) -> list[Json]:
     """The list of dicts under ``keys``; ``[]`` where any step is absent or of another type."""
-    *path, last = keys
-    found = branch(obj, *path).get(last)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    for key in keys:
+        if not isinstance(obj, dict):
+            return []
+        obj = obj.get(key)
+    return [item for item in obj if isinstance(item, dict)] if isinstance(obj, list) else []
 
 
 def text(obj: Any, *keys: str) -> str:
     """The string under ``keys``; "" where absent; numbers and switches become their ``str``."""
-    *path, last = keys
-    found = branch(obj, *path).get(last)
-    return "" if found is None or isinstance(found, dict | list) else str(found)
+    for key in keys:  # asked hundreds of thousands of times in one triage of a large cluster
+        if not isinstance(obj, dict):
+            return ""
+        obj = obj.get(key)
+    if isinstance(obj, str):
+        return obj
+    return "" if obj is None or isinstance(obj, dict | list) else str(obj)
 
 
 def number(obj: Any, *keys: str) -> int | None:

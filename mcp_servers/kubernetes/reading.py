@@ -23,6 +23,7 @@ class Reading:
         self.partial: list[Partial] = []
         self.notes: list[str] = []
         self.missing: dict[str, str] = {}
+        self.failures: dict[str, ToolFailure] = {}
         self.cut: set[str] = set()
         self.older: set[str] = set()
 
@@ -55,6 +56,23 @@ class Reading:
                 self._lost(part, failure)
             return instead
 
+    def deny(self, name: str, *kinds: str) -> None:
+        """For when ``name`` was not found: "there is none" does not follow where one of ``kinds`` could not be read.
+
+        Raises the first such `ToolFailure`, with its ``missing_permission``.
+        """
+        for kind in kinds:
+            if failure := self.failures.get(kind):
+                info = failure.info
+                raise ToolFailure(
+                    info.code,
+                    f"{name} was not found in what could be read, which is not all: {info.message}",
+                    retryable=info.retryable,
+                    hint=info.hint,
+                    missing_permission=info.missing_permission,
+                    backend_status=info.backend_status,
+                ) from failure
+
     def or_none(self, kind: str, items: list[Json]) -> list[Json] | None:
         """``items``, or ``None`` where the kind could not be read: an empty list would claim that there are none."""
         return None if kind in self.missing else items
@@ -65,6 +83,7 @@ class Reading:
 
     def _lost(self, part: str, failure: ToolFailure) -> None:
         info = failure.info
+        self.failures.setdefault(part, failure)
         self.missing[part] = info.missing_permission or info.message
         if info.code == "UNSUPPORTED":
             self.notes.append(info.message)

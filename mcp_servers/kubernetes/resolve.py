@@ -11,6 +11,7 @@ from typing import Any
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes.hints import Hints, dotted, is_exporter, workload_names_of
 from mcp_servers.kubernetes.pod_rows import trouble_first
+from mcp_servers.kubernetes.podtemplate_diff import split_image
 from mcp_servers.kubernetes.service_selection import selector, selects, template_labels
 
 Json = dict[str, Any]
@@ -98,6 +99,8 @@ def _leads(hints: Hints, world: World) -> Iterator[Lead]:
         yield from finder.address(address)
     for host in hints.hosts:
         yield from finder.host(host)
+    for image in hints.images:
+        yield from finder.image(image)
 
 
 class _Finder:
@@ -172,6 +175,20 @@ class _Finder:
             if address in _pod_addresses(pod) and o.branch(pod, "spec").get("hostNetwork") is not True:
                 strength = 0.25 if is_exporter(o.name(pod)) else 0.5
                 yield Lead(self.owner[id(pod)], strength, f"{address} is the address of pod {o.name(pod)}", o.name(pod))
+
+    def image(self, image: str) -> Iterator[Lead]:
+        """Who runs an image, as written or without the registry; another tag of it counts less."""
+        wanted, tag, digest = split_image(image)
+        for workload in self.world.workloads:
+            for container in o.rows(workload, "spec", "template", "spec", "containers"):
+                repository, has_tag, has_digest = split_image(o.text(container, "image"))
+                if repository != wanted and not repository.endswith(f"/{wanted}"):
+                    continue
+                same = (not tag or tag == has_tag) and (not digest or digest == has_digest)
+                told = "runs the image" if same else f"runs another version of the image ({has_tag or 'by digest'})"
+                yield Lead(
+                    o.ref_of(workload), 0.8 if same else 0.55, f"its container {o.text(container, 'name')} {told}"
+                )
 
     def pods(self, name: str, strength: float, spaces: frozenset[str] | None = None) -> Iterator[Lead]:
         """The pod itself, or the workload that a pod of that name belonged to."""

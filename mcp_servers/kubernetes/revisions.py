@@ -21,6 +21,7 @@ Json = dict[str, Any]
 Precision = Literal["exact", "upper_bound", "inferred"]
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
+ARGO_REVISION, ARGO_HISTORY = "rollout.argoproj.io/revision", "rollout.argoproj.io/revision-history"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 
@@ -36,6 +37,8 @@ class Revision(Lean):
     cause: str = ""
     actor: str = ""
     is_rollback: bool = False
+    replaced: int = 0  # the number of the revision that ran before; 0 where that is not kept
+    earlier: list[int] = Field(default_factory=list)  # numbers that it had before roll-backs made it current again
     diff: list[str] = Field(default_factory=list)
     parts: list[str] = Field(
         default_factory=list
@@ -44,7 +47,8 @@ class Revision(Lean):
 
 
 def revision_number(replica_set: Json) -> int:
-    value = o.annotations(replica_set).get(REVISION, "")
+    notes = o.annotations(replica_set)
+    value = notes.get(REVISION) or notes.get(ARGO_REVISION, "")
     return int(value) if value.isdigit() and len(value) < 10 else 0
 
 
@@ -64,7 +68,8 @@ def owned_by(owner: Json, candidates: Sequence[Json]) -> list[Json]:
 
 def _history(replica_set: Json) -> list[int]:
     """Earlier numbers of a ReplicaSet that roll-backs re-used."""
-    parts = o.annotations(replica_set).get(REVISION_HISTORY, "").split(",")
+    notes = o.annotations(replica_set)
+    parts = (notes.get(REVISION_HISTORY) or notes.get(ARGO_HISTORY, "")).split(",")
     return [int(p) for p in parts if p.strip().isdigit() and len(p) < 10]
 
 
@@ -108,10 +113,10 @@ def of_deployment(
     kept = sorted(owned_by(deployment, replica_sets), key=revision_number, reverse=True)
     newest = revision_number(kept[0]) if kept else 0
     found = []
-    for index, replica_set in enumerate(kept):
+    for replica_set in kept:
         current = revision_number(replica_set) == newest
         at, precision = _time(deployment, replica_set, pods, events, current)
-        before = kept[index + 1] if index + 1 < len(kept) else None
+        replaced, before = _before(revision_number(replica_set), kept)
         diff = _compare(before, replica_set, mark)
         touch = last_touch(deployment, "spec", "template") if current else None
         template = o.branch(replica_set, "spec", "template")
@@ -130,12 +135,21 @@ def of_deployment(
                 cause=clean(o.annotations(replica_set).get(CHANGE_CAUSE, ""), 120),
                 actor=clean(touch.manager, 60) if touch else "",
                 is_rollback=bool(_history(replica_set)) and current,
+                replaced=replaced,
+                earlier=_history(replica_set),
                 diff=lines(diff),
                 parts=_parts(diff),
                 name=o.name(replica_set),
             )
         )
     return found
+
+
+def _before(number: int, kept: Sequence[Json]) -> tuple[int, Json | None]:
+    """The revision that ran before ``number``: (its number then, its ReplicaSet). A re-used ReplicaSet counts by all its numbers."""
+    numbered = {n: r for r in kept for n in (*_history(r), revision_number(r)) if n < number}
+    replaced = max(numbered, default=0)
+    return replaced, numbered.get(replaced)
 
 
 def _compare(before: Json | None, after: Json, mark: Mark) -> list[Difference]:
@@ -154,22 +168,33 @@ def of_controller(owner: Json, revisions: Sequence[Json], pods: Sequence[Json], 
     found = []
     for index, revision in enumerate(kept):
         template = o.branch(revision, "data", "spec", "template")
-        before = o.branch(kept[index + 1], "data", "spec", "template") if index + 1 < len(kept) else {}
+        older = kept[index + 1] if index + 1 < len(kept) else None
+        before = o.branch(older, "data", "spec", "template") if older else {}
         diff = differences(before, template, mark) if before else []
         label = o.labels(revision).get("controller-revision-hash") or o.name(revision)
         mine = [p for p in pods if o.labels(p).get("controller-revision-hash") in (label, o.name(revision))]
         ready = sum(o.is_ready(p) for p in mine)
         touch = last_touch(owner, "spec", "template") if index == 0 else None
+        at = o.created(revision)
+        precision: Precision = "exact"
+        # A roll-back gives the old ControllerRevision the next number: it is then older than the one that it replaces.
+        born = o.created(older) if older and index == 0 else None
+        again = bool(at and born and at < born)
+        if again:
+            bounds = [t for t in (touch.at if touch else None, *map(o.created, mine)) if t and born and t >= born]
+            at, precision = (min(bounds), "upper_bound") if bounds else (born, "inferred")
         found.append(
             Revision(
                 revision=o.number(revision, "revision") or 0,
                 current=index == 0,
-                rolled_out=iso(o.created(revision)),
-                at_precision="exact",
+                rolled_out=iso(at),
+                at_precision=precision,
                 images=images(template),
                 replicas=f"{len(mine)} running, {ready} ready" if mine else "none",
                 cause=clean(o.annotations(revision).get(CHANGE_CAUSE, ""), 120),
                 actor=clean(touch.manager, 60) if touch else "",
+                is_rollback=again,
+                replaced=(o.number(older, "revision") or 0) if older else 0,
                 diff=lines(diff),
                 parts=_parts(diff),
                 name=o.name(revision),

@@ -1,20 +1,23 @@
 """Settings of the Kubernetes server, from the environment.
 
 ``RCA_K8S_KUBECONFIG`` (else ``KUBECONFIG``), ``RCA_K8S_CONTEXT``, ``RCA_K8S_NAMESPACES`` (empty: all), ``RCA_K8S_DENY_NAMESPACES``,
-``RCA_K8S_TIMEOUT_S``, ``RCA_K8S_MAX_PODS``, ``RCA_K8S_LOGS``, ``RCA_ALLOW_PRIVILEGED``. The rest is common to all servers.
+``RCA_K8S_TIMEOUT_S``, ``RCA_K8S_MAX_PODS``, ``RCA_K8S_LOGS``, ``RCA_K8S_CRDS`` (``auto`` or ``off``), ``RCA_K8S_HELM_SECRETS``,
+``RCA_K8S_FLAG_CONFIGMAPS``, ``RCA_ALLOW_PRIVILEGED``. The rest is common to all servers.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mcp_servers.common.config import CommonSettings, Environment, common
+from mcp_servers.common.config import CommonSettings, ConfigError, Environment, common
 
 
 @dataclass(frozen=True)
 class KubernetesSettings:
     """``namespaces``: the only ones that are read, empty for all. ``timeout_s`` bounds one request to the API server.
 
-    ``allow_privileged``: serve with a credential that may also write.
+    ``custom_resources``: look for Argo CD, Flux and other add-ons' objects where the cluster serves them. ``helm_records``: read the labels
+    of Helm's release Secrets (never their data). ``flag_configmaps``: globs over ``name`` or ``namespace/name`` of ConfigMaps that hold
+    feature flags. ``allow_privileged``: serve with a credential that may also write.
     """
 
     common: CommonSettings
@@ -26,6 +29,9 @@ class KubernetesSettings:
     timeout_s: float = 10.0
     max_pods: int = 5000
     logs: bool = True
+    custom_resources: bool = True
+    helm_records: bool = False
+    flag_configmaps: tuple[str, ...] = ()
     allow_privileged: bool = False
 
     @property
@@ -42,6 +48,9 @@ def load(environ: Mapping[str, str] | None = None) -> KubernetesSettings:
     """Read the settings. Raises `ConfigError` with the variable and a mend; an unknown ``RCA_K8S_*`` name is an error."""
     env = Environment(environ)
     kubeconfig = env.text("RCA_K8S_KUBECONFIG") or env.text("KUBECONFIG")
+    crds = env.text("RCA_K8S_CRDS", "auto").lower()
+    if crds not in ("auto", "off"):
+        raise ConfigError(f"RCA_K8S_CRDS is {crds[:40]!r}; it must be auto (look where they are served) or off")
     settings = KubernetesSettings(
         common=common(env),
         kubeconfig=kubeconfig,
@@ -52,6 +61,9 @@ def load(environ: Mapping[str, str] | None = None) -> KubernetesSettings:
         timeout_s=env.number("RCA_K8S_TIMEOUT_S", 10, 1, 60),
         max_pods=int(env.number("RCA_K8S_MAX_PODS", 5000, 100, 100_000)),
         logs=env.flag("RCA_K8S_LOGS", True),
+        custom_resources=crds == "auto",
+        helm_records=env.flag("RCA_K8S_HELM_SECRETS", False),
+        flag_configmaps=env.items("RCA_K8S_FLAG_CONFIGMAPS"),
         allow_privileged=env.flag("RCA_ALLOW_PRIVILEGED", False),
     )
     env.refuse_unknown("RCA_K8S_")

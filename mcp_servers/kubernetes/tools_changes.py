@@ -13,10 +13,13 @@ from pydantic import Field
 from mcp_servers.common import strict
 from mcp_servers.common.envelope import Envelope, ToolFailure, ok
 from mcp_servers.common.signals import signal
-from mcp_servers.common.timerange import Range, parse_range
+from mcp_servers.common.timerange import parse_range
 from mcp_servers.kubernetes import objects as o
-from mcp_servers.kubernetes.change_collect import ROLLED, Read, collect, failing_revisions
+from mcp_servers.kubernetes.change_blind import blind_spots
+from mcp_servers.kubernetes.change_collect import ROLLED, collect
+from mcp_servers.kubernetes.change_config import Writes
 from mcp_servers.kubernetes.change_model import SUSPECT, Change, ChangeKind
+from mcp_servers.kubernetes.change_read import Read
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import OPTIONAL_NAMESPACE
@@ -25,11 +28,22 @@ from mcp_servers.kubernetes.reading import Reading
 
 Json = dict[str, Any]
 MAX_WINDOW = timedelta(days=7)
-CONFIGURED = {"config", "service_selector", "ingress", "network_policy", "quota", "pdb", "hpa_limits"}
+CONFIGURED = {
+    "config",
+    "feature_flag",
+    "secret_meta",
+    "service_selector",
+    "ingress",
+    "network_policy",
+    "quota",
+    "pdb",
+    "hpa_limits",
+}
 SIGNALS = ("change.before_onset", "change.correlated", "change.rollback_seen", "change.none_found")
 DESCRIPTION = (
-    "What changed before the symptom: rollouts, roll-backs, restarts (with the diff), scaling, ConfigMaps, Services, policies, quotas, "
-    "autoscaler limits, nodes, Jobs. Ranked by kind, nearness to the target and time before the onset. blind_spots says what was not seen."
+    "What changed before the symptom: rollouts and roll-backs (with the diff), restarts, scaling, ConfigMaps, flags, routes, policies, "
+    "quotas, nodes, Jobs, Argo CD, Flux, Helm. Ranked by kind, nearness to the target and time before the onset. "
+    "blind_spots says what was not seen."
 )
 
 
@@ -44,6 +58,8 @@ class ChangesResult(Envelope):
 
 
 def tools(context: Context) -> list[Tool]:
+    writes = Writes()
+
     async def get_recent_changes(
         *,
         namespace: Annotated[str, Field(pattern=OPTIONAL_NAMESPACE, description="empty: the whole cluster")] = "",
@@ -72,18 +88,20 @@ def tools(context: Context) -> list[Tool]:
         reading = Reading(await context.cluster())
         space = "" if scope == "cluster" else namespace
         read = await Read.of(reading, space)
-        look = read.scope_of(target, namespace, window, min(began, context.clock()), context)
-        found = collect(read, look)
+        look = read.scope_of(
+            target, namespace, window, min(began, context.clock()), context.settings.common.redactor.hashed
+        )
+        found = collect(read, look, context.settings.flag_configmaps, writes)
         found = [
             c
             for c in found
             if (not kinds or c.kind in kinds) and (scope != "target" or c.relation in ("self", "config_of"))
         ]
-        answer = answer_of(found, read, look, limit, namespace)
+        answer = answer_of(found, look, limit, namespace)
         answer.target = target
         answer.window, answer.notes = window.window(), [*window.notes, *answer.notes]
         reading.into(answer)
-        answer.blind_spots += blind_spots(reading, read, window)
+        answer.blind_spots += blind_spots(reading, read, window, context.settings)
         return ok(answer)
 
     return [strict.tool(get_recent_changes, "get_recent_changes", DESCRIPTION, SIGNALS)]
@@ -97,7 +115,7 @@ def _reason(kind: ChangeKind) -> str:
     return "scale" if kind in ("scale", "autoscale") else "other"
 
 
-def answer_of(found: list[Change], read: Read, scope: Scope, limit: int, namespace: str = "") -> ChangesResult:
+def answer_of(found: list[Change], scope: Scope, limit: int, namespace: str = "") -> ChangesResult:
     answer = ChangesResult(
         summary="",
         namespace=namespace,
@@ -106,7 +124,6 @@ def answer_of(found: list[Change], read: Read, scope: Scope, limit: int, namespa
         blind_spots=[],
         untrusted=["changes[].note", "changes[].actor"],
     )
-    failing = dict(failing_revisions(read, scope))
     for item in found[:limit]:
         kind, _, rest = item.target.partition("/")
         subject = f"{kind}/{rest}"
@@ -123,13 +140,9 @@ def answer_of(found: list[Change], read: Read, scope: Scope, limit: int, namespa
             )
         if item.kind == "rollback":
             answer.signals.append(signal("change.rollback_seen", subject, item.what, since=item.at))
-        if (
-            item.target in failing
-            and item.kind in ROLLED
-            and not any(s.code == "change.correlated" and s.subject == subject for s in answer.signals)
-        ):
+        if item.correlated and not any(s.code == "change.correlated" and s.subject == subject for s in answer.signals):
             answer.signals.append(
-                signal("change.correlated", subject, f"{item.what}; {failing[item.target].detail}", since=item.at)
+                signal("change.correlated", subject, f"{item.what}; {item.correlated}", since=item.at)
             )
     if len(found) > limit:
         answer.notes.append(f"{len(found) - limit} changes of lower score are left out")
@@ -157,18 +170,3 @@ def _when(item: Change) -> str:
     if minutes is None:
         return f"at {item.at}"
     return f"{span(abs(minutes) * 60)} {'before' if minutes >= 0 else 'after'} the onset"
-
-
-def blind_spots(reading: Reading, read: Read, window: Range) -> list[str]:
-    """What a change could have escaped through. Never empty."""
-    found = [f"{kind}: {why}" for kind, why in sorted(reading.missing.items())]
-    times = [t for e in read.parts["Event"] if (t := o.event_first(e))]
-    oldest = min(times, default=None)
-    if oldest is None or oldest > window.start:
-        found.append(f"events before {iso(oldest)} are gone" if oldest else "no events are kept")
-    found.append("deleted objects, unless an event still tells of them")
-    found.append("Secrets are never read; feature flags, databases and things outside the cluster were not looked at")
-    found.append("ConfigMaps: when and which keys a manager owns, not what changed in them")
-    if any(o.number(w, "spec", "revisionHistoryLimit") == 0 for w in read.workloads):
-        found.append("workloads with revisionHistoryLimit 0 keep no past")
-    return found[:8]

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Mapping
-from typing import Annotated, Literal
 
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult
-from pydantic import Field
 
-from mcp_servers.common import strict
-from mcp_servers.common.envelope import Envelope, ToolFailure, ok
-from mcp_servers.kubernetes.access import NEEDS, Access, access_of, granted, privileges
+from mcp_servers.common import health as common
+from mcp_servers.common.envelope import ErrorInfo, ToolFailure
+from mcp_servers.common.health import Health, Permission
+from mcp_servers.kubernetes.access import NEEDS, OPTIONAL, Access, Privileges, access_of, granted, privileges
 from mcp_servers.kubernetes.client import Cluster
 from mcp_servers.kubernetes.context import Context
 
@@ -18,36 +16,26 @@ DESCRIPTION = (
     "For operators: whether the API server answers and how fast, its version, what each tool may read with this credential, "
     "what the credential can do beyond reading, and whether the clocks agree."
 )
-SKEW_S = 5.0  # clocks further apart than that make ages and windows wrong
+MEND = "deploy/kubernetes/clusterrole.yaml grants all that the tools need, and nothing else"
 _SPACES = 5  # namespaces that are asked about, where the server is bound to some
-State = Literal["ok", "partly", "forbidden", "unknown", "unsupported", "off"]
-
-
-class Health(Envelope):
-    """``tools`` tells for each tool whether it may read all, some or none of what it looks at; ``missing`` what is not granted, and to whom
-    it is lost; ``can_write`` what the credential should not have.
-    """
-
-    reachable: bool
-    server: str
-    version: str = ""
-    latency_ms: float
-    clock_skew_s: float | None = None
-    tools: dict[str, State] = Field(default_factory=dict)
-    missing: list[str] = Field(default_factory=list)
-    can_write: list[str] = Field(default_factory=list)
 
 
 def tools(context: Context) -> list[Tool]:
-    async def health() -> Annotated[CallToolResult, Health]:
-        return ok(await health_of(await context.cluster()))
+    server = context.settings.kubeconfig or ("the pod's own cluster" if context.settings.in_cluster else "")
 
-    return [strict.tool(health, "health", DESCRIPTION, audience="operator")]
+    async def health() -> Health:
+        cluster = await context.backend()
+        try:
+            return await health_of(cluster)
+        except ToolFailure as failure:
+            return common.unusable(cluster.wire.host, failure)
+
+    return [common.tool(health, DESCRIPTION, server)]
 
 
 async def health_of(cluster: Cluster) -> Health:
     """The answer. Raises `ToolFailure` when the API server does not answer or does not know this credential."""
-    answer = Health(summary="", reachable=True, server=cluster.wire.host, latency_ms=0.0)
+    answer = Health(summary="", reachable=True, server=cluster.wire.host)
     began = time.monotonic()
     try:
         answer.version = await cluster.server_version()
@@ -56,53 +44,48 @@ async def health_of(cluster: Cluster) -> Health:
             raise
         answer.notes.append("its version may not be read; nothing depends on it")
     answer.latency_ms = round((time.monotonic() - began) * 1000, 1)
-    await _permissions(cluster, answer)
+    if cluster.wire.skew_s is not None:
+        answer.clock_skew_s = round(cluster.wire.skew_s, 1)
+    answer.permissions = await _permissions(cluster, answer)
     powers = await privileges(cluster)
     answer.can_write = [str(p) for p in powers.found]
-    if answer.can_write:
-        answer.notes.append(
-            f"the credential can do more than read: {', '.join(answer.can_write)}; the bot never does, but whoever stole it could"
-        )
-    _clock(cluster, answer)
-    readable = sum(state == "ok" for state in answer.tools.values())
-    on = sum(state not in ("off", "unsupported") for state in answer.tools.values())
-    answer.summary = (
-        f"{cluster.wire.host} answers in {answer.latency_ms:g} ms"
-        + (f", {answer.version}" if answer.version else "")
-        + f"; {readable} of {on} tools may read all that they look at"
-    )
-    return answer
+    if powers.unknown:
+        answer.warnings.append(f"whether the credential can do more than read could not be asked: {powers.unknown}")
+    if not cluster.settings.allow_privileged:
+        answer.refused = _refusal(powers)
+    return common.settled(answer, mend=MEND)
 
 
-async def _permissions(cluster: Cluster, answer: Health) -> None:
+def _refusal(powers: Privileges) -> ErrorInfo | None:
+    try:
+        powers.refuse()
+    except ToolFailure as failure:
+        return failure.info
+    return None
+
+
+async def _permissions(cluster: Cluster, answer: Health) -> list[Permission]:
     spaces = cluster.settings.namespaces or ("",)
-    kinds = {name: tuple(k for k in needs if k != "log" or cluster.settings.logs) for name, needs in NEEDS.items()}
-    wanted = {name: {access_of(k, s) for k in ks for s in spaces[:_SPACES]} for name, ks in kinds.items()}
+    if len(spaces) > _SPACES:
+        answer.notes.append(f"asked about the first {_SPACES} of {len(spaces)} namespaces")
+    served = {k: await _served(cluster, k) for k in {needs[0] for needs in NEEDS.values()}}
+    optional = {t: [k for k in kinds if await _served(cluster, k)] for t, kinds in OPTIONAL.items()}
+    kinds = {
+        t: [k for k in (*needs, *optional.get(t, ())) if k != "log" or cluster.settings.logs]
+        for t, needs in NEEDS.items()
+    }
+    wanted = {t: {access_of(k, s) for k in ks for s in spaces[:_SPACES]} for t, ks in kinds.items()}
     try:
         answers = await granted(cluster, sorted({a for needs in wanted.values() for a in needs}))
     except ToolFailure as failure:
-        answer.tools = dict.fromkeys(wanted, "unknown")
-        answer.notes.append(f"what this credential may read could not be asked: {failure.info.message}")
-        return
-    answer.tools = {name: _state(needs, answers) for name, needs in wanted.items()}
+        why = f"what this credential may read could not be asked: {failure.info.message}"
+        answer.warnings.append(why)
+        return [Permission(tool=t, state="unknown", missing=[failure.info.message]) for t in NEEDS]
+    rows = [_row(t, wanted[t], answers) if served[NEEDS[t][0]] else _absent(t) for t in NEEDS]
     if not cluster.settings.logs:
-        answer.tools["get_pod_logs"] = "off"
-    for name, needs in NEEDS.items():
-        if not await _served(cluster, needs[0]):
-            answer.tools[name] = "unsupported"
-    lost = {a: [n for n, needs in wanted.items() if a in needs] for a, allowed in answers.items() if not allowed}
-    answer.missing = [f"{access}: {', '.join(names)}" for access, names in sorted(lost.items())]
-    # The gravest first: what most tools are missing. The whole list is in `missing`.
-    told = sorted(lost, key=lambda a: (-len(lost[a]), a))
-    for access in told[:2]:
-        answer.notes.append(f"not allowed to {access}; missed by {', '.join(lost[access])}")
-    if len(told) > 2:
-        rest = ", ".join(map(str, told[2:10])) + (f" and {len(told) - 10} more" if len(told) > 10 else "")
-        answer.notes.append(f"not allowed to {rest}")
-    if told:
-        answer.notes.append("deploy/kubernetes/clusterrole.yaml grants all that the tools need, and nothing else")
-    if len(spaces) > _SPACES:
-        answer.notes.append(f"asked about the first {_SPACES} of {len(spaces)} namespaces")
+        off = Permission(tool="get_pod_logs", state="off", missing=["RCA_K8S_LOGS=0"])
+        rows = [off if row.tool == off.tool else row for row in rows]
+    return rows
 
 
 async def _served(cluster: Cluster, kind: str) -> bool:
@@ -114,18 +97,12 @@ async def _served(cluster: Cluster, kind: str) -> bool:
     return True
 
 
-def _state(needs: set[Access], answers: Mapping[Access, bool]) -> State:
-    allowed = sum(answers[a] for a in needs)
-    return "ok" if allowed == len(needs) else "partly" if allowed else "forbidden"
+def _absent(tool: str) -> Permission:
+    return Permission(tool=tool, state="unsupported", missing=["the cluster does not offer its API (an add-on)"])
 
 
-def _clock(cluster: Cluster, answer: Health) -> None:
-    skew = cluster.wire.skew_s
-    if skew is None:
-        return
-    answer.clock_skew_s = round(skew, 1)
-    if abs(skew) > SKEW_S:
-        order = "ahead of" if skew > 0 else "behind"
-        answer.notes.append(
-            f"the API server's clock is {abs(skew):.0f} s {order} this machine's: ages and time windows are off by that; set both by NTP"
-        )
+def _row(tool: str, needs: set[Access], answers: Mapping[Access, bool]) -> Permission:
+    lost = [str(a) for a in sorted(needs) if not answers[a]]
+    return Permission(
+        tool=tool, state="ok" if not lost else "partly" if len(lost) < len(needs) else "forbidden", missing=lost
+    )

@@ -38,8 +38,19 @@ class DeploymentHistory(Envelope):
 
 
 async def find_workload(reading: Reading, name: str, namespace: str, kinds: tuple[str, ...] = KINDS) -> Json:
-    """The workload of that name, whatever its kind. Raises `ToolFailure` with close names."""
+    """The workload of that name, whatever its kind; several ``kinds`` include Argo's Rollout where the cluster has it.
+
+    Raises `ToolFailure`: NOT_FOUND with close names, or why not all could be looked at.
+    """
     found = [item for part in await reading.all(*((kind, namespace) for kind in kinds)) for item in part]
+    if not any(o.name(item) == name for item in found):
+        if len(kinds) > 1:
+            aside = Reading(reading.cluster)
+            found += await aside.one("Rollout", namespace)
+            if aside.partial:  # it exists and may not be read; a cluster without it leaves a note only
+                aside.deny(name, "Rollout")
+        if not any(o.name(item) == name for item in found):
+            reading.deny(name, *kinds)
     return the_one(name, " or ".join(kinds) if len(kinds) < 4 else "workload", found, namespace)
 
 
@@ -52,7 +63,7 @@ def tools(context: Context) -> list[Tool]:
         reading = Reading(await context.cluster())
         workload = await find_workload(reading, deployment_name, namespace)
         space, kind = o.namespace(workload), o.text(workload, "kind")
-        past = ("ReplicaSet", "ControllerRevision")[kind != "Deployment"]
+        past = "ReplicaSet" if kind in ("Deployment", "Rollout") else "ControllerRevision"
         kept, pods, events = await reading.all(
             (past, space), ("Pod", space), ("Event", space, {"fields": f"involvedObject.name={deployment_name}"})
         )

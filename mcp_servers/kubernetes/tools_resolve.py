@@ -7,7 +7,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.common import strict
-from mcp_servers.common.envelope import Envelope, Lean, ToolFailure, ok
+from mcp_servers.common.envelope import Envelope, Lean, ok
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import resolve as r
@@ -82,11 +82,7 @@ async def look(hints: Hints, reading: Reading) -> r.World:
     kinds = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "Service")
     lists = await reading.all(("Node", ""), *((k, s) for s in spaces for k in kinds))
     if len([k for k in kinds if k in reading.missing]) == len(kinds):
-        raise ToolFailure(
-            "UNAVAILABLE",
-            f"nothing could be read: {reading.missing['Pod']}",
-            hint="the server's health and its role decide",
-        )
+        reading.deny("it", *kinds)
     by_kind: dict[str, list[Json]] = {k: [] for k in kinds}
     for (kind, _), items in zip([(k, s) for s in spaces for k in kinds], lists[1:], strict=True):
         by_kind[kind] += items

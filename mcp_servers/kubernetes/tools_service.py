@@ -13,7 +13,18 @@ from mcp_servers.common.signals import CATALOGUE, signal
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import workload_signals as ws
 from mcp_servers.kubernetes.addresses import address_signals, callers_of
-from mcp_servers.kubernetes.autoscaling import autoscaler_of, autoscaler_signals, budget_signals, budgets_of
+from mcp_servers.kubernetes.autoscaling import (
+    AutoscalerOut,
+    BudgetOut,
+    autoscaler_of,
+    autoscaler_signals,
+    budget_signals,
+    budgets_of,
+    read_autoscaler,
+    read_budget,
+)
+from mcp_servers.kubernetes.change_model import Change
+from mcp_servers.kubernetes.change_workloads import Workloads
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import NAME, OPTIONAL_NAMESPACE
 from mcp_servers.kubernetes.namespace_signals import Wiring, missing_signals
@@ -21,6 +32,7 @@ from mcp_servers.kubernetes.naming import hint_for
 from mcp_servers.kubernetes.network_policies import policy_signals
 from mcp_servers.kubernetes.pod_rows import PodRow, pod_row, trouble_first
 from mcp_servers.kubernetes.reading import Reading
+from mcp_servers.kubernetes.service_change import newest_change
 from mcp_servers.kubernetes.service_endpoints import Endpoints, endpoints_of
 from mcp_servers.kubernetes.service_ports import port_signals, served, target_of
 from mcp_servers.kubernetes.service_selection import Selection, selection, selector, selector_signals, template_labels
@@ -83,6 +95,9 @@ class ServiceHealth(Envelope):
     workloads: list[str] = Field(default_factory=list)
     workload_status: list[str] = Field(default_factory=list)
     ingress: list[str] = Field(default_factory=list)
+    hpa: AutoscalerOut | None = None
+    pdb: list[BudgetOut] = Field(default_factory=list)
+    recent_change: Change | None = None  # the newest of the last 24 h
     callers: list[str] = Field(default_factory=list)  # "Deployment/shop/frontend (CHECKOUT_ADDR)"
 
 
@@ -166,7 +181,9 @@ async def health_of(service: Json, around: Around, reading: Reading, context: Co
     signals += _endpoint_signals(service, seen, alive)
     signals += _policy_signals(service, alive, around.policies)
     signals += address_signals(around.workloads, around.services, space)
-    signals += _behind(chosen, around, context)
+    signals += _behind(chosen, around, context, answer)
+    past = Workloads(chosen.workloads, around.replica_sets, (), around.pods, around.events)
+    answer.recent_change = newest_change(past, around.configs, context.settings.common.redactor.hashed, now)
     if not selector(service):
         answer.notes.append("the Service has no selector: somebody else keeps its endpoints")
     elif not alive and chosen.workloads:
@@ -178,8 +195,8 @@ async def health_of(service: Json, around: Around, reading: Reading, context: Co
     return answer
 
 
-def _behind(chosen: Selection, around: Around, context: Context) -> list[Signal]:
-    """Signals of the workloads and pods behind the Service."""
+def _behind(chosen: Selection, around: Around, context: Context, answer: ServiceHealth) -> list[Signal]:
+    """Signals of the workloads and pods behind the Service; their autoscaler and budgets go into ``answer``."""
     now, owners = context.clock(), o.index(around.replica_sets)
     found = pods_signals(chosen.pods, around.ground(now))
     for workload in chosen.workloads:
@@ -188,8 +205,10 @@ def _behind(chosen: Selection, around: Around, context: Context) -> list[Signal]
         found += ws.workload_signals(workload, ws.Surroundings(mine, around.replica_sets, around.events), now)
         if hpa := autoscaler_of(workload, around.scalers):
             found += autoscaler_signals(hpa, ref, now)
+            answer.hpa = answer.hpa or read_autoscaler(hpa)
         for budget in budgets_of(template_labels(workload), o.namespace(workload), around.budgets):
             found += budget_signals(budget, ref)
+            answer.pdb = [*answer.pdb, read_budget(budget)][:3]
     return found
 
 
@@ -289,6 +308,7 @@ async def missing(name: str, namespace: str, services: list[Json], reading: Read
     calls = [a for space in spaces for a in callers_of(name, space, workloads)]
     where = f"in namespace {namespace}" if namespace else "in any namespace that may be read"
     if not same and not calls:
+        reading.deny(f"Service {name}", "Service", *kinds)
         raise ToolFailure("NOT_FOUND", f"no Service {name} {where}", hint=hint_for(name, services))
     space = namespace or (o.namespace(same[0]) if same else calls[0].namespace)
     here = [w for w in workloads if o.namespace(w) == space]

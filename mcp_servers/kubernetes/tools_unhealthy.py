@@ -24,6 +24,7 @@ from mcp_servers.kubernetes.node_signals import CODES as NODE_CODES
 from mcp_servers.kubernetes.objects import Json
 from mcp_servers.kubernetes.reading import Reading
 from mcp_servers.kubernetes.service_endpoints import endpoints_of
+from mcp_servers.kubernetes.slim import slim
 from mcp_servers.kubernetes.troubles import merged
 from mcp_servers.kubernetes.unhealthy import Group
 
@@ -193,12 +194,12 @@ class _Triage:
         if kind != "Pod":
             return await self.cluster.list(kind, namespace)
         most = self.context.settings.max_pods
-        listing = await self.cluster.list("Pod", namespace, max_pages=max(1, most // 500))
+        listing = await self.cluster.list("Pod", namespace, max_pages=max(1, most // 500), keep=slim)
         if listing.complete:
             return listing
         # Too many to read: those that do not run are what triage is after; running ones in trouble show in warning events.
         fields = "status.phase!=Running,status.phase!=Succeeded"
-        stopped = await self.cluster.list("Pod", namespace, fields=fields)
+        stopped = await self.cluster.list("Pod", namespace, fields=fields, keep=slim)
         there = {o.ref_of(p) for p in listing.items}
         extra = [p for p in stopped.items if o.ref_of(p) not in there]
         note = f"more than {most} pods: of the rest only those that do not run were read"

@@ -24,16 +24,16 @@ from mcp_servers.kubernetes.autoscaling import (
 )
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import NAME, OPTIONAL_NAMESPACE
-from mcp_servers.kubernetes.naming import the_one
 from mcp_servers.kubernetes.pod_rows import PodRow, pod_row, trouble_first
 from mcp_servers.kubernetes.podtemplate_diff import short_image
 from mcp_servers.kubernetes.quantities import iso
 from mcp_servers.kubernetes.reading import Reading
+from mcp_servers.kubernetes.tools_history import find_workload
 from mcp_servers.kubernetes.troubles import Ground, pods_signals
 from mcp_servers.kubernetes.workload_state import counts, rollout_status
 
 Json = dict[str, Any]
-Kind = Literal["auto", "deployment", "statefulset", "daemonset", "job", "cronjob"]
+Kind = Literal["auto", "deployment", "statefulset", "daemonset", "job", "cronjob", "rollout"]
 KINDS = {
     "deployment": "Deployment",
     "statefulset": "StatefulSet",
@@ -41,11 +41,12 @@ KINDS = {
     "job": "Job",
     "cronjob": "CronJob",
 }
+ROLLOUT = "Rollout"  # Argo's; with "auto" it is looked for where nothing else has the name
 POD_CODES = tuple(code for code in CATALOGUE if code.startswith("k8s.pod."))
 SIGNALS = (*ws.CODES, "hpa.at_max", "hpa.no_metrics", "hpa.scaled_recently", "pdb.blocking", *POD_CODES)
 NORMAL = {("Available", "True"), ("Progressing", "True"), ("Complete", "True"), ("SuccessCriteriaMet", "True")}
 DESCRIPTION = (
-    "A Deployment, StatefulSet, DaemonSet, Job or CronJob: replicas wanted and available, abnormal conditions, which revision's pods "
+    "Any workload, Jobs and Argo's Rollouts included: replicas wanted and available, abnormal conditions, which revision's pods "
     "fail and why, refused pod creations (quota, ServiceAccount, admission), autoscaler, disruption budget, recent events."
 )
 
@@ -110,9 +111,8 @@ def tools(context: Context) -> list[Tool]:
         kind: Annotated[Kind, Field(description="auto: any kind")] = "auto",
     ) -> Annotated[CallToolResult, WorkloadStatus]:
         reading = Reading(await context.cluster())
-        kinds = tuple(KINDS.values()) if kind == "auto" else (KINDS[kind],)
-        found = [item for part in await reading.all(*((k, namespace) for k in kinds)) for item in part]
-        workload = the_one(name, "workload" if kind == "auto" else KINDS[kind], found, namespace)
+        kinds = tuple(KINDS.values()) if kind == "auto" else (ROLLOUT if kind == "rollout" else KINDS[kind],)
+        workload = await find_workload(reading, name, namespace, kinds)
         answer = await status_of(workload, reading, context)
         reading.into(answer)
         return ok(answer)

@@ -85,6 +85,8 @@ def _suspicious(pod: Json, now: datetime) -> bool:
         since = o.text(o.conditions(pod).get("Ready"), "lastTransitionTime")
         waited = seconds_since(since, now)
         return waited is None or waited > NOT_READY_S or o.restarts(pod) > 0
+    if not o.restarts(pod):
+        return False
     restarted = o.last_restart(pod)
     return restarted is not None and (now - restarted).total_seconds() < 1800
 

@@ -244,7 +244,7 @@ class RevisionPods:
 def pods_by_revision(workload: Json, around: Surroundings) -> list[RevisionPods]:
     """Revisions that have pods (or want some), newest first; ``problem`` is the most frequent status of those that are not ready."""
     found = []
-    if o.text(workload, "kind") == "Deployment":
+    if o.text(workload, "kind") in ("Deployment", "Rollout"):
         kept = sorted(owned_by(workload, around.replica_sets), key=revision_number, reverse=True)
         groups = [
             (o.name(r), revision_number(r), [p for p in around.pods if o.controller(p) == ("ReplicaSet", o.name(r))], r)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Served:
-    """``version`` is the current group/version, used where a recording does not say its own."""
+    """``version`` is the current group/version, for recordings that do not say their own. ``addon`` kinds are served only if recorded."""
 
     kind: str
     version: str
     namespaced: bool = True
+    addon: bool = False
 
 
 KINDS: dict[str, Served] = {
@@ -42,5 +43,15 @@ KINDS: dict[str, Served] = {
     "storageclasses": Served("StorageClass", "storage.k8s.io/v1", False),
     "volumeattachments": Served("VolumeAttachment", "storage.k8s.io/v1", False),
     "priorityclasses": Served("PriorityClass", "scheduling.k8s.io/v1", False),
+    "applications": Served("Application", "argoproj.io/v1alpha1", addon=True),
+    "rollouts": Served("Rollout", "argoproj.io/v1alpha1", addon=True),
+    "analysisruns": Served("AnalysisRun", "argoproj.io/v1alpha1", addon=True),
+    "helmreleases": Served("HelmRelease", "helm.toolkit.fluxcd.io/v2", addon=True),
+    "kustomizations": Served("Kustomization", "kustomize.toolkit.fluxcd.io/v1", addon=True),
+    "featureflags": Served("FeatureFlag", "core.openfeature.dev/v1beta1", addon=True),
+    "scaledobjects": Served("ScaledObject", "keda.sh/v1alpha1", addon=True),
+    "certificates": Served("Certificate", "cert-manager.io/v1", addon=True),
+    "httproutes": Served("HTTPRoute", "gateway.networking.k8s.io/v1", addon=True),
+    "gateways": Served("Gateway", "gateway.networking.k8s.io/v1", addon=True),
 }
 PLURAL = {served.kind: plural for plural, served in KINDS.items()}

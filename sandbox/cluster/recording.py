@@ -81,7 +81,8 @@ class Recording:
         found: dict[str, list[str]] = {}
         recorded = {plural: version for version, plural in self.objects}
         for plural, served in KINDS.items():
-            found.setdefault(recorded.get(plural, served.version), []).append(plural)
+            if plural in recorded or not served.addon:
+                found.setdefault(recorded.get(plural, served.version), []).append(plural)
         return found
 
     def listed(self, version: str, plural: str, namespace: str = "") -> list[Json]:

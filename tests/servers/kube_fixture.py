@@ -24,7 +24,7 @@ from mcp_servers.kubernetes.settings import load
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 22, 7, 0, 0, tzinfo=UTC)
-PLURALS = {row.plural: kind for kind, row in KINDS.items() if not row.optional}
+PLURALS = {row.plural: kind for kind, row in KINDS.items() if not row.optional or row.custom} | {"secrets": "Secret"}
 METRICS_API = "metrics.k8s.io/v1beta1"  # served where a test adds it to ``versions``
 METRICS = {"pods": "PodMetrics", "nodes": "NodeMetrics"}
 MODERN = tuple(dict.fromkeys(row.versions[0] for row in KINDS.values() if not row.optional))
@@ -33,6 +33,16 @@ MODERN = tuple(dict.fromkeys(row.versions[0] for row in KINDS.values() if not ro
 def ago(seconds: float) -> str:
     """A time before `NOW` as the API writes it."""
     return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came over the wire."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    accept: str
 
 
 @dataclass
@@ -51,6 +61,7 @@ class FakeCluster:
     date: str = ""  # the Date of every answer, where it is not the present
     expire_once: bool = False
     requests: list[tuple[str, str]] = field(default_factory=list)
+    seen: list[Request] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     reviews: list[str] = field(default_factory=list)
     url: str = ""
@@ -81,8 +92,9 @@ class FakeCluster:
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.requests.append((request.method, request.path))
-        self.tokens.append(request.headers.get("Authorization", ""))
         path = request.path.removeprefix("/base")
+        self.seen.append(Request(request.method, path, dict(request.query), request.headers.get("Accept", "")))
+        self.tokens.append(request.headers.get("Authorization", ""))
         for end, (status, message) in self.faults.items():
             if path.endswith(end):
                 return _status(status, message)
@@ -140,7 +152,7 @@ class FakeCluster:
         head = {"resourceVersion": "1", **({"continue": str(stop)} if stop < len(rows) else {})}
         items: list[Json] = rows[start:stop]
         if "PartialObjectMetadataList" in request.headers.get("Accept", ""):
-            items = [{"metadata": o["metadata"]} for o in items]
+            items, kind = [{"metadata": o["metadata"]} for o in items], "PartialObjectMetadata"
         else:  # as the real server does: items of a list do not name their kind
             items = [{k: v for k, v in o.items() if k not in ("kind", "apiVersion")} for o in items]
         return web.json_response({"kind": f"{kind}List", "metadata": head, "items": items})

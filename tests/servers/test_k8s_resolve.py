@@ -39,6 +39,26 @@ async def resolve(tmp_path: Path, query: str, **arguments: object) -> Answer:
     return await ask(k.write(tmp_path, shop()), "resolve_target", query=query, **arguments)  # type: ignore[arg-type]
 
 
+class TestImages:
+    @pytest.mark.parametrize(
+        ("query", "words"),
+        [
+            ("r/cart:1", "runs the image"),
+            ("registry.example:5000/r/cart@sha256:" + "0" * 64, ""),
+            ("cart:v9", "runs another version of the image (1)"),
+        ],
+    )
+    async def test_who_runs_it(self, tmp_path: Path, query: str, words: str) -> None:
+        answer = await resolve(tmp_path, query)
+        found = answer.data.get("workload", "")
+        assert (found == "Deployment/cart") == bool(words), answer.data
+        assert words in answer.text
+
+    @pytest.mark.parametrize("word", ["10.0.0.1:80", "cart:8080", "shop/cart", "http://a/b/c", "cart"])
+    def test_other_words_are_none(self, word: str) -> None:
+        assert read_hints(word).images == ()
+
+
 class TestWordsWithoutNames:
     async def test_the_default_slack_title(self, tmp_path: Path) -> None:
         job = "https-main 10.42.0.9:8443 kube-state-metrics"
