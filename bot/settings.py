@@ -139,14 +139,14 @@ _FOR_MODULE = {
     "kubernetes": ("KUBECONFIG", "KUBERNETES_SERVICE_", "RCA_K8S_"),
     "signoz": ("RCA_SIGNOZ_",),
     "clickhouse": ("RCA_CH_",),
-    "mongodb": ("RCA_MONGO_",),
+    "mongodb": ("RCA_MONGO_", "RCA_ATLAS_"),
 }
 # Where no server is configured, these variables say that one is wanted.
 _WANTED_BY = {
     "kubernetes": ("KUBECONFIG", "RCA_K8S_KUBECONFIG"),
     "signoz": ("RCA_SIGNOZ_CLICKHOUSE_URL", "RCA_SIGNOZ_URL"),
     "clickhouse": ("RCA_CH_URL",),
-    "mongodb": ("RCA_MONGO_URI",),
+    "mongodb": ("RCA_MONGO_URI", "RCA_ATLAS_PROJECT_ID"),
 }
 
 

@@ -53,6 +53,7 @@ class MemberHealth(Lean):
     flow_control_lagged: bool | None = None
     oplog_window_s: int | None = None
     disk_used_ratio: float | None = None
+    disk_iops: float | None = None
     unreported: list[str] = Field(default_factory=list)
 
 

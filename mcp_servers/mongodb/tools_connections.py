@@ -2,36 +2,52 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import Annotated
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
+from pydantic import Field
 
 from mcp_servers.common import strict
-from mcp_servers.common.envelope import Envelope, Signal, ok
+from mcp_servers.common.envelope import Envelope, Signal, ToolFailure, ok
+from mcp_servers.common.timerange import Range, parse_range
 from mcp_servers.mongodb import connections as c
+from mcp_servers.mongodb.atlas_health import LEAK
+from mcp_servers.mongodb.atlas_page import History, history
+from mcp_servers.mongodb.atlas_series import Series
 from mcp_servers.mongodb.client import Member
-from mcp_servers.mongodb.context import Context
+from mcp_servers.mongodb.context import NO_DRIVER, Context
 from mcp_servers.mongodb.reading import Reading
 from mcp_servers.mongodb.sampling import sample
 
 DESCRIPTION = (
-    "Connections of each MongoDB member now: current, limit, active, new a second (measured over 1 s), rejected; and which applications "
-    "and hosts hold them. Takes no arguments. Signals: saturation, connection storm, rejections, one client holding most."
+    "Connections of each MongoDB member now: current, limit, active, new a second (over 1 s), rejected; which applications "
+    "and hosts hold them; with Atlas also the history over `time_range`. Signals: saturation, storm, rejections, a dominating client."
 )
 
 
 class ConnectionMetrics(Envelope):
-    """``by_client`` has at most eight rows, the largest first; ``client_total`` counts all client connections that were seen."""
+    """``by_client`` has at most eight rows, the largest first; ``client_total`` counts all client connections that were seen.
+
+    ``history`` is Atlas' count over the window, a series for each member.
+    """
 
     members: list[c.MemberConnections]
     by_client: list[c.Client]
     client_total: int
+    history: list[Series] = Field(default_factory=list)
 
 
 def tools(context: Context) -> list[Tool]:
-    async def get_connection_metrics() -> Annotated[CallToolResult, ConnectionMetrics]:
-        topology, reading = await context.topology(), Reading()
+    async def get_connection_metrics(
+        time_range: Annotated[str, Field(max_length=100, description="of the history, which only Atlas keeps")] = "1h",
+    ) -> Annotated[CallToolResult, ConnectionMetrics]:
+        reading = Reading()
+        window = parse_range(time_range, context.clock(), timedelta(days=7))
+        topology, past = await asyncio.gather(context.members(reading), history(context, window, reading))
+        if topology is None:
+            return ok(_from_atlas(past, window, reading))
         began = time.monotonic()
         samples, groups = await asyncio.gather(sample(topology.data, reading), _groups(topology.data, reading))
         limits = context.settings.thresholds
@@ -44,6 +60,7 @@ def tools(context: Context) -> list[Tool]:
             signals += c.member_signals(row, taken.first, taken.second, taken.seconds, limits)
             if row.limit is None:
                 notes.append(f"{row.host} {c.UNKNOWN_LIMIT}")
+        signals += past.signals
         held = c.clients(groups)
         signals += c.dominating(held, f"mongo/{topology.set_name or topology.members[0].label}", limits)
         fullest = max(rows, key=lambda r: (r.usage_ratio or 0, r.current or 0), default=None)
@@ -54,7 +71,9 @@ def tools(context: Context) -> list[Tool]:
             by_client=held[: c.SHOWN],
             client_total=sum(r.count for r in held),
             partial=topology.gaps(),
-            notes=[*topology.notes(), *notes],
+            notes=[*window.notes, *topology.notes(), *notes, *past.notes],
+            window=window.window() if past.series else None,
+            history=past.series,
             untrusted=["by_client[].app_name", "by_client[].driver"],
         )
         if len(held) > c.SHOWN:
@@ -66,7 +85,33 @@ def tools(context: Context) -> list[Tool]:
         reading.into(answer)
         return ok(answer)
 
-    return [strict.tool(get_connection_metrics, "get_connection_metrics", DESCRIPTION, c.CODES)]
+    return [strict.tool(get_connection_metrics, "get_connection_metrics", DESCRIPTION, (*c.CODES, *LEAK))]
+
+
+def _from_atlas(past: History, window: Range, reading: Reading) -> ConnectionMetrics:
+    """What Atlas alone can tell. Raises `ToolFailure` when it does not answer either."""
+    if not past.members:
+        raise ToolFailure(**next(iter(reading.missing.values())).model_dump())
+    fullest = max(past.members, key=lambda r: r.current or 0)
+    answer = ConnectionMetrics(
+        summary=_summary(fullest, len(past.members), []),
+        window=window.window(),
+        signals=past.signals,
+        members=past.members,
+        by_client=[],
+        client_total=0,
+        history=past.series,
+        notes=[
+            *window.notes,
+            "Atlas does not tell limits, rejections, new connections a second or who holds them",
+            *past.notes,
+        ],
+    )
+    answer.notes.insert(
+        0, NO_DRIVER if "members" not in reading.missing else "no member could be reached; this is what Atlas measures"
+    )
+    reading.into(answer)
+    return answer
 
 
 async def _groups(members: list[Member], reading: Reading) -> list[c.Json]:

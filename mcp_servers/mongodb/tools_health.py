@@ -1,6 +1,8 @@
 """`get_database_health`: one page about a deployment, with a judgement for everything on it."""
 
 import asyncio
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from mcp.server.mcpserver.tools import Tool
@@ -12,8 +14,9 @@ from mcp_servers.common.envelope import Envelope, Lean, ToolFailure, ok
 from mcp_servers.common.untrusted import clean
 from mcp_servers.mongodb import replication as r
 from mcp_servers.mongodb import status as s
+from mcp_servers.mongodb.atlas_page import AtlasCluster, AtlasPage, of_atlas
 from mcp_servers.mongodb.client import Member, Topology
-from mcp_servers.mongodb.context import Context
+from mcp_servers.mongodb.context import NO_DRIVER, Context
 from mcp_servers.mongodb.reading import Reading, whole
 from mcp_servers.mongodb.sampling import sample
 from mcp_servers.mongodb.viewing import view
@@ -40,12 +43,17 @@ class DatabaseHealth(Envelope):
     members: list[s.MemberHealth]
     set: r.SetView | None = None
     databases: list[Storage] = Field(default_factory=list)
+    atlas: AtlasCluster | None = None
 
 
 def tools(context: Context) -> list[Tool]:
     async def get_database_health() -> Annotated[CallToolResult, DatabaseHealth]:
-        topology, reading, now = await context.topology(), Reading(), context.clock()
-        limits, first = context.settings.thresholds, (topology.data or topology.members)[0]
+        reading, now, limits = Reading(), context.clock(), context.settings.thresholds
+        topology = await context.members(reading)
+        atlas = await of_atlas(context, reading)
+        if topology is None:
+            return ok(_from_atlas(atlas, reading, now, limits))
+        first = (topology.data or topology.members)[0]
         nothing: Json = {}
         samples, seen, sizes, feature, *disks = await asyncio.gather(
             sample(topology.data, reading),
@@ -61,8 +69,11 @@ def tools(context: Context) -> list[Tool]:
             row = s.member_health(
                 member.label, member.role, taken.first, taken.second, taken.seconds, disk=full[member.label]
             )
-            rows.append(row)
             signals += s.health_signals(row, taken.first, taken.second, now, limits)
+            if row.host in atlas.rows:
+                row, more = atlas.complete(row, limits)
+                signals += more
+            rows.append(row)
         if seen is not None:
             signals += r.set_signals(seen, now, limits, topology.primary is not None)
         version = rows[0].version if rows else ""
@@ -76,8 +87,9 @@ def tools(context: Context) -> list[Tool]:
             set=seen,
             databases=_databases(sizes),
             partial=topology.gaps(),
-            notes=topology.notes(),
+            notes=[*topology.notes(), *atlas.notes],
             untrusted=["set.members[].message"],
+            atlas=atlas.cluster,
         )
         answer.notes += _notes(answer)
         reading.into(answer)
@@ -86,6 +98,32 @@ def tools(context: Context) -> list[Tool]:
         return ok(answer)
 
     return [strict.tool(get_database_health, "get_database_health", DESCRIPTION, (*s.CODES, *r.CODES))]
+
+
+def _from_atlas(atlas: AtlasPage, reading: Reading, now: datetime, limits: Mapping[str, float]) -> DatabaseHealth:
+    """The page where only Atlas answers. Raises `ToolFailure` when it does not either."""
+    if not atlas.rows:
+        raise ToolFailure(**next(iter(reading.missing.values())).model_dump())
+    rows = list(atlas.rows.values())
+    signals = atlas.signals(now, limits)
+    answer = DatabaseHealth(
+        summary="",
+        signals=signals,
+        topology=atlas.words,
+        version=rows[0].version,
+        members=rows,
+        notes=[NO_DRIVER]
+        if "members" not in reading.missing
+        else ["no member could be reached; this is what Atlas measures"],
+        atlas=atlas.cluster,
+    )
+    answer.notes += _notes(
+        answer, "values are the last of the past 15 minutes; an earlier peak is in get_atlas_metrics"
+    )
+    reading.into(answer)
+    head = f"{len(rows)} members of {atlas.words} measured by Atlas, {len(signals)} signals"
+    answer.summary = f"{head}: {signals[0].detail}" if signals else f"{head}: nothing that was checked is wrong"
+    return answer
 
 
 async def _view(topology: Topology, reading: Reading) -> r.SetView | None:
@@ -116,7 +154,10 @@ def _databases(reply: Json) -> list[Storage]:
     return [Storage(database=name, bytes=size) for name, size in rows[:_DATABASES]]
 
 
-def _notes(answer: DatabaseHealth) -> list[str]:
+_SHORT = "rates and latencies are of one second; an earlier peak is not seen here"
+
+
+def _notes(answer: DatabaseHealth, calm: str = _SHORT) -> list[str]:
     notes = [
         f"{row.host} does not report: {', '.join(row.unreported)}; these were not judged"
         for row in answer.members
@@ -129,5 +170,5 @@ def _notes(answer: DatabaseHealth) -> list[str]:
     if len(versions) > 1:
         notes.append(f"members run different versions: {', '.join(sorted(versions))}")
     if not answer.signals:
-        notes.append("rates and latencies are of one second; an earlier peak is not seen here")
+        notes.append(calm)
     return notes

@@ -13,6 +13,7 @@ from mcp_servers.common import strict
 from mcp_servers.common.envelope import Envelope, Page, ToolFailure, ok
 from mcp_servers.common.timerange import Range, parse_range
 from mcp_servers.mongodb import slow_groups as g
+from mcp_servers.mongodb.atlas_page import AtlasSlow, slow_of_atlas
 from mcp_servers.mongodb.client import Member, Topology
 from mcp_servers.mongodb.context import Context
 from mcp_servers.mongodb.namespaces import OPTIONAL, parts
@@ -21,7 +22,7 @@ from mcp_servers.mongodb.slow import PROFILE_ROWS, SlowOp, read_log, read_profil
 
 DESCRIPTION = (
     "Slow MongoDB operations in a window, grouped by shape (field names, no literals): count, p50/p95/max ms, plan, documents examined "
-    "for one returned, sorts, lock waits, applications. From each member's log ring and the profiler where it is on. `namespace`: `db` or "
+    "for one returned, sorts, lock waits, applications. From member logs, the profiler where it is on, and Atlas. `namespace`: `db` or "
     "`db.collection`."
 )
 _MOST_DATABASES = 20
@@ -64,6 +65,18 @@ class _Found:
     notes: list[str] = field(default_factory=list)
     covered_from: datetime | None = None
     profiled: int = 0
+    databases: set[str] = field(default_factory=set)
+
+    def add(self, more: AtlasSlow) -> None:
+        """Put Atlas' operations beside these: one that stands in both counts once, and a profile alone speaks for its database."""
+        same = {_key(o) for o in self.ops}
+        self.ops += [o for o in more.ops if _key(o) not in same and parts(o.ns)[0] not in self.databases]
+        self.sources += more.sources
+        self.notes += more.notes
+
+
+def _key(op: SlowOp) -> tuple[datetime, str, str, str, float]:
+    return op.at, op.ns, op.op, op.shape, op.ms
 
 
 def tools(context: Context) -> list[Tool]:
@@ -74,8 +87,15 @@ def tools(context: Context) -> list[Tool]:
         limit: Annotated[int, Field(ge=1, le=25)] = 10,
     ) -> Annotated[CallToolResult, QueryPerformance]:
         window = parse_range(time_range, context.clock(), timedelta(hours=24))
-        topology, reading = await context.topology(), Reading()
-        found = await _collect(topology, window, namespace, min_ms, reading)
+        reading = Reading()
+        topology = await context.members(reading)
+        found, more = await asyncio.gather(
+            _collect(topology, window, namespace, min_ms, reading),
+            slow_of_atlas(context, window, namespace, min_ms, reading),
+        )
+        if topology is None and not more.sources:
+            raise ToolFailure(**next(iter(reading.missing.values())).model_dump())
+        found.add(more)
         ops = [o for o in found.ops if window.holds(o.at) and o.ms >= min_ms and _within(o.ns, namespace)]
         groups, limits = g.grouped(ops), context.settings.thresholds
         signals = [s for group in groups for s in g.group_signals(group, limits)]
@@ -87,8 +107,8 @@ def tools(context: Context) -> list[Tool]:
             groups=groups[:limit],
             sources=found.sources,
             total=len(ops),
-            partial=topology.gaps(),
-            notes=[*window.notes, *topology.notes(), *found.notes],
+            partial=topology.gaps() if topology else [],
+            notes=[*window.notes, *(topology.notes() if topology else []), *found.notes],
             page=Page(returned=min(limit, len(groups)), total=len(groups)),
             untrusted=["groups[].app_names", "groups[].shape"],
         )
@@ -106,14 +126,17 @@ def _within(ns: str, namespace: str) -> bool:
     return not namespace or ns == namespace or ns.startswith(f"{namespace}.")
 
 
-async def _collect(topology: Topology, window: Range, namespace: str, min_ms: int, reading: Reading) -> _Found:
+async def _collect(topology: Topology | None, window: Range, namespace: str, min_ms: int, reading: Reading) -> _Found:
     found = _Found()
+    if topology is None:
+        return found
     each = await asyncio.gather(*(_of_member(m, window, namespace, min_ms, reading) for m in topology.data))
     for one in each:
         found.ops += one.ops
         found.sources += one.sources
         found.notes += one.notes
         found.profiled += one.profiled
+        found.databases |= one.databases
     starts = [one.covered_from for one in each]
     known = [s for s in starts if s is not None]
     # the spike is judged over all members, so the shortest memory counts
@@ -148,7 +171,7 @@ async def _of_member(member: Member, window: Range, namespace: str, min_ms: int,
             found.notes.append(
                 f"the profile of {member.label}/{name} has more than the newest {PROFILE_ROWS} rows that were read"
             )
-    found.profiled = len(profile)
+    found.profiled, found.databases = len(profile), databases
     return found
 
 
@@ -208,7 +231,7 @@ def _rows(window: Range, namespace: str, min_ms: int) -> dict[str, Any]:
 def _why_empty(found: _Found, min_ms: int, namespace: str) -> str:
     where = f" on {namespace}" if namespace else ""
     if not found.sources:
-        return "neither a log nor a profile could be read, so slow operations are unknown"
+        return "no log and no profile could be read, so slow operations are unknown"
     profiler = (
         ""
         if found.profiled

@@ -25,6 +25,7 @@ TOOLS: dict[str, dict[str, Any]] = {
     "get_replication_status": {},
     "health": {},
 }
+ATLAS = ("get_atlas_activity", "get_atlas_metrics")
 # What the driver sends by itself to greet, to prove who it is, and to say goodbye.
 DRIVER = {"hello", "ismaster", "saslStart", "saslContinue", "endSessions"}
 
@@ -99,16 +100,17 @@ async def test_no_tool_leaves_a_trace_in_the_data(environ: dict[str, str], port:
 async def test_the_server_offers_strict_read_only_tools_with_declared_signals(environ: dict[str, str]) -> None:
     async with Client(create_server(environ)) as client:
         tools = (await client.list_tools()).tools
-        assert {t.name for t in tools} == set(TOOLS)
+        assert {t.name for t in tools} == {*TOOLS, *ATLAS}
         for tool in tools:
             assert tool.annotations is not None
             assert tool.annotations.read_only_hint is True
             assert len(tool.description or "") <= 350, tool.name
             assert set((tool.meta or {})["rca/signals"]) <= set(CATALOGUE)
-            refused = await client.call_tool(tool.name, {**TOOLS[tool.name], "timeRange": "1h"})
+            refused = await client.call_tool(tool.name, {**TOOLS.get(tool.name, {}), "timeRange": "1h"})
             assert refused.is_error, tool.name
         declared = {code for t in tools for code in (t.meta or {})["rca/signals"]}
-    assert declared == {code for code in CATALOGUE if code.startswith("mongo.")}
+    mongo = {code for code in declared if code.startswith("mongo.")}
+    assert mongo == {code for code in CATALOGUE if code.startswith("mongo.")}
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -194,8 +196,11 @@ async def test_a_standalone_has_no_replication_and_says_so(tmp_path: Any) -> Non
 async def test_the_server_lists_its_tools_while_the_backend_is_away() -> None:
     environ = {"RCA_MONGO_URI": f"mongodb://bot:{SECRET}@127.0.0.1:{free_port()}/", "RCA_MONGO_TIMEOUT_S": "1"}
     async with Client(create_server(environ)) as client:
-        assert len((await client.list_tools()).tools) == len(TOOLS)
-        for result in await asyncio.gather(*(client.call_tool(name, arguments) for name, arguments in TOOLS.items())):
+        assert len((await client.list_tools()).tools) == len(TOOLS) + len(ATLAS)
+        told = (await client.call_tool("health", {})).structured_content or {}
+        assert (told["reachable"], told["refused"]["code"]) == (False, "UNAVAILABLE")
+        others = {name: arguments for name, arguments in TOOLS.items() if name != "health"}
+        for result in await asyncio.gather(*(client.call_tool(name, arguments) for name, arguments in others.items())):
             assert result.is_error
             assert result.structured_content is not None
             assert result.structured_content["error"]["code"] == "UNAVAILABLE"
@@ -237,8 +242,9 @@ class TestCredentials:
 
     async def test_cluster_monitor_is_enough(self, guarded: int) -> None:
         health = await call(self.environ(guarded, "bot"), "health")
-        assert health["user"] == "bot@admin"
-        assert health["warnings"] == []
+        assert health["identity"] == "bot@admin"
+        assert "refused" not in health
+        assert "can_write" not in health
         for tool in (
             "get_connection_metrics",
             "get_database_health",
@@ -253,7 +259,8 @@ class TestCredentials:
         assert refused["error"]["code"] == "FORBIDDEN"
         assert "clusterMonitor" in refused["error"]["hint"]
         health = await call(self.environ(guarded, user), "health")
-        assert any(re.match("the credential can write", w) for w in health["warnings"])
+        assert any(re.match("the credential can do more than read", w) for w in health["warnings"])
+        assert health["refused"]["code"] == "FORBIDDEN"
         allowed = await call(self.environ(guarded, user, RCA_ALLOW_PRIVILEGED="1"), "get_replication_status")
         assert allowed.get("error", {}).get("hint", "") != refused["error"]["hint"]
 
@@ -264,6 +271,6 @@ class TestCredentials:
 
     async def test_a_missing_permission_is_named_for_each_tool(self, guarded: int) -> None:
         health = await call(self.environ(guarded, "nobody"), "health")
-        states = {t["tool"]: t for t in health["tools"]}
+        states = {t["tool"]: t for t in health["permissions"]}
         assert states["get_database_health"]["state"] == "forbidden"
-        assert states["get_database_health"]["missing"] == "serverStatus on admin"
+        assert states["get_database_health"]["missing"] == ["serverStatus on admin"]
