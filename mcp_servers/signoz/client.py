@@ -1,8 +1,8 @@
 """The store: fixed, parameterised statements over ClickHouse's HTTP interface, and nothing else.
 
 A statement is a `Query`, which only module constants make; values travel as typed parameters, never in the text. The first contact
-finds out what the user may do: one that could write is refused, one that may set limits gets ``readonly=1`` and the limits with every
-statement, one whose profile is fixed gets them from there.
+finds out what the user may do: with one that could write the tools refuse to work, one that may set limits gets ``readonly=1`` and the
+limits with every statement, one whose profile is fixed gets them from there.
 """
 
 import asyncio
@@ -80,17 +80,23 @@ _PING = Query("version", "SELECT version() AS version, currentUser() AS user, to
 
 
 class Store:
-    """One connection pool to one ClickHouse. Use `open`."""
+    """One connection pool to one ClickHouse. Use `open`.
+
+    ``excess``: grants beyond reading; ``refusal``: what tools answer because of them, unless that is allowed. ``warnings`` are for whoever
+    keeps the user.
+    """
 
     def __init__(self, settings: SigNozSettings, session: aiohttp.ClientSession) -> None:
         self._settings = settings
         self._session = session
         self._settable = False
         self.warnings: list[str] = []
+        self.excess: tuple[str, ...] = ()
+        self.refusal: ToolFailure | None = None
 
     @classmethod
     async def open(cls, settings: SigNozSettings) -> "Store":
-        """Raises `ToolFailure`: UNAVAILABLE, UNAUTHORIZED, or FORBIDDEN when the user could do more than read."""
+        """Raises `ToolFailure`: UNAVAILABLE or UNAUTHORIZED. A user that could do more than read is told in `refusal`."""
         session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=settings.timeout_s + 2, connect=min(5.0, settings.timeout_s)),
             connector=aiohttp.TCPConnector(limit=10),
@@ -104,6 +110,11 @@ class Store:
             raise
         return store
 
+    @property
+    def where(self) -> str:
+        """Its address, without credentials."""
+        return self._settings.url
+
     async def close(self) -> None:
         await self._session.close()
 
@@ -113,13 +124,13 @@ class Store:
         found = sorted({m[0].upper() for line in told for m in _PRIVILEGED.finditer(line)})
         if found:
             said = f"ClickHouse user {self._settings.user} may do more than read ({', '.join(found)[:120]})"
+            self.excess = tuple(found)
             if not self._settings.allow_privileged:
-                raise ToolFailure(
+                self.refusal = ToolFailure(
                     "FORBIDDEN",
                     f"{said}; the server does not work with such a user",
                     hint="use a user with SELECT on signoz_* only, or set RCA_ALLOW_PRIVILEGED=1",
                 )
-            self.warnings.append(said)
         rows = {row["name"]: row for row in await self.rows(_ALLOWED, {})}
         self._settable = str(rows.get("readonly", {}).get("value", "1")) != "1"
         if not self._settable and str(rows.get("max_result_rows", {}).get("value", "0")) == "0":

@@ -14,17 +14,19 @@ from mcp_servers.signoz.client import Query, Row
 from mcp_servers.signoz.reading import number, subject
 from mcp_servers.signoz.sql import LOG_IS_BASE, LOG_IS_CURRENT, LOGS
 from mcp_servers.signoz.windows import Windows, iso
+from mcp_servers.signoz.windows_resource import LOGS_OF_SERVICE
 
 LINES_LOOKED_AT = 300_000
 SPIKE_TIMES, SPIKE_MIN = 3.0, 5
 NEW_MIN, NEW_EXPECTED = 3, 5.0  # lines that would be expected in the baseline if the pattern had been there
+NEW_CALM_MAX = 3
 SILENCE_EXPECTED = 10.0
 LEVELS = {"any": 0, "info": 9, "warn": 13, "error": 17, "fatal": 21}
 _WORDS = "'ERROR', 'ERR', 'FATAL', 'CRITICAL', 'CRIT', 'PANIC', 'EMERGENCY', 'ALERT', 'SEVERE'"
 _IS_ERROR = f"(severity_number >= 17 OR upper(severity_text) IN ({_WORDS}))"
 _SERVICE = "coalesce(nullIf(resources_string['service.name'], ''), nullIf(resources_string['k8s.deployment.name'], ''), resources_string['k8s.container.name'])"
 # `contains` and `service` are plain substrings and equals, never patterns; many pipelines leave the number 0, so words count as well.
-_FILTER = f"""({{service:String}} = '' OR {_SERVICE} = {{service:String}})
+_FILTER = f"""({{service:String}} = '' OR {_SERVICE} = {{service:String}}) AND {LOGS_OF_SERVICE}
  AND ({{contains:String}} = '' OR positionCaseInsensitiveUTF8(body, {{contains:String}}) > 0)
  AND ({{trace_id:String}} = '' OR trace_id = {{trace_id:String}})
  AND ({{level:UInt8}} = 0 OR severity_number >= {{level:UInt8}} OR ({{level:UInt8}} <= 17 AND upper(severity_text) IN ({_WORDS}))
@@ -33,7 +35,7 @@ TOTALS = Query(
     "log volume",
     f"""SELECT {_SERVICE} AS service, countIf({LOG_IS_CURRENT}) AS lines, countIf({LOG_IS_BASE}) AS base_lines,
  countIf({_IS_ERROR} AND {LOG_IS_CURRENT}) AS errors, countIf({_IS_ERROR} AND {LOG_IS_BASE}) AS base_errors
- FROM {LOGS} AND ({{service:String}} = '' OR {_SERVICE} = {{service:String}}) GROUP BY service ORDER BY lines + base_lines DESC LIMIT 500""",
+ FROM {LOGS} AND ({{service:String}} = '' OR {_SERVICE} = {{service:String}}) AND {LOGS_OF_SERVICE} GROUP BY service ORDER BY lines + base_lines DESC LIMIT 500""",
 )
 # The store folds lines of one shape, so that counts are exact and 2,000 shapes leave it rather than all lines.
 SHAPES = Query(
@@ -52,7 +54,7 @@ SHAPES = Query(
 ROWS = Query(
     "log lines",
     f"""SELECT timestamp, severity_text, {_SERVICE} AS service, resources_string['k8s.pod.name'] AS pod, substring(body, 1, 2000) AS line, trace_id, span_id
- FROM {LOGS} AND {_FILTER} AND {LOG_IS_CURRENT} ORDER BY timestamp DESC LIMIT {{limit:UInt16}}""",
+ FROM {LOGS} AND {_FILTER} AND {LOG_IS_CURRENT} ORDER BY timestamp DESC, id DESC LIMIT {{limit:UInt16}}""",
 )
 SERIES = Query(
     "log series",
@@ -183,9 +185,11 @@ def signals_of(patterns: list[Found], volume: dict[str, Volume], both: Windows) 
                 )
             )
     told: set[tuple[str, str]] = set()
+    # New lines that are no errors, in many services at once, are an operation that nobody called before: traffic, not trouble.
+    calm = {p.service for p in patterns if p.is_new and not p.error}
     for one in patterns:
         about = subject(one.service)
-        if one.is_new and ("log.new_pattern", about) not in told:
+        if one.is_new and (one.error or len(calm) <= NEW_CALM_MAX) and ("log.new_pattern", about) not in told:
             told.add(("log.new_pattern", about))
             grave = "warning" if one.error else "info"
             found.append(

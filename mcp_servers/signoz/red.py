@@ -2,60 +2,79 @@
 
 # ruff: noqa: S608, E501 (statements are constants over constants; values travel as typed parameters)
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcp_servers.common.envelope import Signal
 from mcp_servers.common.signals import signal
-from mcp_servers.signoz.client import Query, Row, Store
+from mcp_servers.signoz.client import Query, Row
 from mcp_servers.signoz.reading import number, subject
+from mcp_servers.signoz.sources import Source
 from mcp_servers.signoz.sql import IS_BASE, IS_CURRENT, SAMPLED, SERVICE_OF_SPAN, SPANS
 from mcp_servers.signoz.windows import Windows, iso
+from mcp_servers.signoz.windows_compare import (
+    CALLS_MIN,
+    ERROR_RATIO,
+    SIDES,
+    SURE,
+    TAIL_CALLS,
+    TIMES,
+    Standard,
+    moments,
+    more_or_less,
+    slower,
+    standard,
+    standard_sql,
+    worse_errors,
+)
+from mcp_servers.signoz.windows_resource import SPANS_OF_SERVICE
 
 SPANS_LOOKED_AT = 200_000
-ERRORS_MIN, ERROR_RATIO, ERROR_TIMES = 5, 0.02, 2.0
-LATENCY_TIMES, LATENCY_MS = 1.5, 20.0
+LATENCY_MS, TAIL_MS, SELF_MS = 10.0, 20.0, 5.0
 TRAFFIC_DROP, TRAFFIC_SPIKE, TRAFFIC_MIN = 0.5, 2.0, 0.1
-SELF_TIMES, SELF_MS = 1.5, 5.0
-CALLS_MIN = 10
 
 COUNT = Query("span count", f"SELECT count() AS n FROM {SPANS}")
+# Services answer cheap and dear operations, and the mix moves with the hour. So the mean is compared with what the same operations took
+# before (`expected`), and `z` tells how surely the logarithms of their durations differ, in standard errors.
 RED = Query(
     "service rates",
-    f"""SELECT {SERVICE_OF_SPAN} AS service, countIf({IS_CURRENT}) AS calls, countIf({IS_BASE}) AS base_calls,
- countIf(has_error AND {IS_CURRENT}) AS errors, countIf(has_error AND {IS_BASE}) AS base_errors,
- quantileIf(0.99)(duration_nano, {IS_CURRENT}) / 1e6 AS p99, quantileIf(0.99)(duration_nano, {IS_BASE}) / 1e6 AS base_p99,
- avgIf(duration_nano, {IS_CURRENT}) / 1e6 AS mean, avgIf(duration_nano, {IS_BASE}) / 1e6 AS base_mean
- FROM {SPANS} AND kind IN (2, 5) AND ({{service:String}} = '' OR {SERVICE_OF_SPAN} = {{service:String}})
+    f"""SELECT service, sum(n) AS calls, sum(bn) AS base_calls, sum(e) AS errors, sum(be) AS base_errors, quantileMerge(0.99)(q) / 1e6 AS p99,
+ quantileMerge(0.99)(bq) / 1e6 AS base_p99, sum(m * n) / greatest(calls, 1) / 1e6 AS mean, sum(bm * bn) / greatest(base_calls, 1) / 1e6 AS base_mean,
+ {standard_sql()}
+ FROM (SELECT {SERVICE_OF_SPAN} AS service, name, {SIDES}, countIf(has_error AND {IS_CURRENT}) AS e, countIf(has_error AND {IS_BASE}) AS be,
+  quantileStateIf(0.99)(duration_nano, {IS_CURRENT}) AS q, quantileStateIf(0.99)(duration_nano, {IS_BASE}) AS bq,
+  {moments("duration_nano")}
+  FROM {SPANS} AND kind IN (2, 5) AND ({{service:String}} = '' OR {SERVICE_OF_SPAN} = {{service:String}}) AND {SPANS_OF_SERVICE} GROUP BY service, name)
  GROUP BY service ORDER BY calls + base_calls DESC LIMIT 300""",
 )
 SEEN = Query(
     "versions",
     f"""SELECT {SERVICE_OF_SPAN} AS service, resources_string['service.version'] AS version, toUnixTimestamp(min(timestamp)) AS first,
- countIf({IS_CURRENT}) AS n, countIf({IS_BASE}) AS base_n FROM {SPANS} AND ({{service:String}} = '' OR {SERVICE_OF_SPAN} = {{service:String}})
+ countIf({IS_CURRENT}) AS n, countIf({IS_BASE}) AS base_n FROM {SPANS} AND ({{service:String}} = '' OR {SERVICE_OF_SPAN} = {{service:String}}) AND {SPANS_OF_SERVICE}
  GROUP BY service, version ORDER BY service, first LIMIT 600""",
 )
 # A span's own time is its duration without its children's; a client span has none, it waits.
 # A failure begins where no child failed.
 SELF = Query(
     "own time",
-    f"""WITH s AS (SELECT trace_id, span_id, parent_span_id, {SERVICE_OF_SPAN} AS service, kind, duration_nano, timestamp, has_error
+    f"""WITH s AS (SELECT trace_id, span_id, parent_span_id, {SERVICE_OF_SPAN} AS service, name, kind, duration_nano, timestamp, has_error
  FROM {SPANS} AND {SAMPLED})
- SELECT service, countIf(kind IN (2, 5) AND {IS_CURRENT}) AS calls, countIf(kind IN (2, 5) AND {IS_BASE}) AS base_calls,
- sumIf(own, {IS_CURRENT}) / 1e6 AS self_ms, sumIf(own, {IS_BASE}) / 1e6 AS base_self_ms,
- countIf(begins AND {IS_CURRENT}) AS origins, countIf(begins AND {IS_BASE}) AS base_origins
- FROM (SELECT s.service AS service, s.kind AS kind, s.timestamp AS timestamp,
-  s.has_error AND c.failed = 0 AS begins,
-  if(s.kind IN (3, 4), 0, greatest(0, toInt64(s.duration_nano) - toInt64(c.total))) AS own
-  FROM s LEFT JOIN (SELECT trace_id, parent_span_id, sum(duration_nano) AS total,
-   countIf(has_error) AS failed FROM s WHERE parent_span_id != ''
-   GROUP BY trace_id, parent_span_id) AS c ON s.trace_id = c.trace_id AND s.span_id = c.parent_span_id)
+ SELECT service, sum(entered) AS calls, sum(base_entered) AS base_calls, sum(m * n) / 1e6 AS self_ms, sum(bm * bn) / 1e6 AS base_self_ms,
+ sum(o) AS origins, sum(bo) AS base_origins, {standard_sql()}
+ FROM (SELECT service, name, {SIDES}, countIf(kind IN (2, 5) AND {IS_CURRENT}) AS entered, countIf(kind IN (2, 5) AND {IS_BASE}) AS base_entered,
+  countIf(begins AND {IS_CURRENT}) AS o, countIf(begins AND {IS_BASE}) AS bo, {moments("own")}
+  FROM (SELECT s.service AS service, s.name AS name, s.kind AS kind, s.timestamp AS timestamp, s.has_error AND c.failed = 0 AS begins,
+   if(s.kind IN (3, 4), 0, greatest(0, toInt64(s.duration_nano) - toInt64(c.total))) AS own
+   FROM s LEFT JOIN (SELECT trace_id, parent_span_id, sum(duration_nano) AS total,
+    countIf(has_error) AS failed FROM s WHERE parent_span_id != ''
+    GROUP BY trace_id, parent_span_id) AS c ON s.trace_id = c.trace_id AND s.span_id = c.parent_span_id)
+  GROUP BY service, name)
  GROUP BY service LIMIT 300""",
 )
 
 
 @dataclass
 class Health:
-    """One service in both windows; times in ms, own time per call."""
+    """One service in both windows; times in ms, own time per request. ``took`` and ``own`` compare operations with themselves."""
 
     service: str
     calls: float = 0
@@ -70,6 +89,9 @@ class Health:
     base_self_ms: float = 0
     origins: float = 0
     base_origins: float = 0
+    took: Standard = field(default_factory=Standard)
+    own: Standard = field(default_factory=Standard)
+    own_requests: float = 0
 
     @property
     def error_ratio(self) -> float:
@@ -79,20 +101,28 @@ class Health:
     def base_error_ratio(self) -> float:
         return self.base_errors / self.base_calls if self.base_calls else 0.0
 
+    @property
+    def extra_self_ms(self) -> float:
+        """Own time a request beyond what its operations used to take."""
+        if self.own.known is None or not self.own_requests:
+            return self.self_ms - self.base_self_ms
+        return self.own.slower * self.own.known / self.own_requests
+
     def score(self) -> float:
         """How much worse the service itself became: extra errors and extra own time weigh, inherited waiting does not."""
         if min(self.calls, self.base_calls) < CALLS_MIN:
             return 0.0
-        extra = max(0.0, self.self_ms - self.base_self_ms)
-        grew = extra / (self.base_self_ms + 5.0)
+        extra = max(0.0, self.extra_self_ms)
+        grew = extra / (max(0.0, self.self_ms - extra) + 5.0)
+        if self.own.known is not None:
+            grew *= min(1.0, max(0.0, self.own.z) / SURE)
         began = self.origins / max(1.0, self.calls) - self.base_origins / max(1.0, self.base_calls)
         return max(0.0, began) * 5 + min(grew, 20.0)
 
 
-async def sample_of(store: Store, windows: Windows) -> int:
+async def sample_of(source: Source, windows: Windows) -> int:
     """Every how manyth trace is read, so that about `SPANS_LOOKED_AT` spans are."""
-    found = await store.rows(COUNT, windows.values)
-    return max(1, round(number(found[0]["n"]) / SPANS_LOOKED_AT)) if found else 1
+    return max(1, round(await source.span_count(windows) / SPANS_LOOKED_AT))
 
 
 def read_health(rates: list[Row], own: list[Row], sample: int = 1) -> dict[str, Health]:
@@ -102,11 +132,13 @@ def read_health(rates: list[Row], own: list[Row], sample: int = 1) -> dict[str, 
         one = services[str(row["service"])] = Health(str(row["service"]))
         for key in ("calls", "base_calls", "errors", "base_errors", "p99", "base_p99", "mean", "base_mean"):
             setattr(one, key, number(row[key]))
+        one.took = standard(row)
     for row in own:
         known = services.get(str(row["service"]))
         if known:
             known.self_ms = number(row["self_ms"]) / max(1.0, number(row["calls"]))
             known.origins, known.base_origins = number(row["origins"]) * sample, number(row["base_origins"]) * sample
+            known.own, known.own_requests = standard(row), number(row["calls"])
             known.base_self_ms = number(row["base_self_ms"]) / max(1.0, number(row["base_calls"]))
     return services
 
@@ -116,11 +148,7 @@ def signals_of(one: Health, windows: Windows) -> list[Signal]:
     found: list[Signal] = []
     about, since = subject(one.service), iso(windows.cur_from)
     ratio, base = one.error_ratio, one.base_error_ratio
-    if (
-        one.errors >= ERRORS_MIN
-        and ratio >= ERROR_RATIO
-        and (ratio >= ERROR_TIMES * base if windows.compared else ratio >= 0.5)
-    ):
+    if worse_errors(one.errors, one.calls, one.base_errors, one.base_calls, windows.compared):
         detail = f"{one.errors:.0f} of {one.calls:.0f} requests failed ({ratio:.1%}), before {base:.1%}"
         detail += f"; {one.origins:.0f} failures began in it" if one.origins else "; none began in it"
         found.append(
@@ -151,7 +179,8 @@ def signals_of(one: Health, windows: Windows) -> list[Signal]:
         )
         return found
     rate, before = one.calls / windows.cur_s, one.base_calls / windows.base_s
-    if max(rate, before) >= TRAFFIC_MIN and max(one.calls, one.base_calls) >= CALLS_MIN and before:
+    surely = before and more_or_less(one.calls, one.base_calls, windows.cur_s / windows.base_s)
+    if surely and max(rate, before) >= TRAFFIC_MIN and max(one.calls, one.base_calls) >= CALLS_MIN:
         for code, hit, limit in (
             ("svc.traffic_drop", rate <= TRAFFIC_DROP * before, TRAFFIC_DROP),
             ("svc.traffic_spike", rate >= TRAFFIC_SPIKE * before, TRAFFIC_SPIKE),
@@ -172,30 +201,35 @@ def signals_of(one: Health, windows: Windows) -> list[Signal]:
                 )
     if min(one.calls, one.base_calls) < CALLS_MIN:
         return found
-    if one.p99 >= LATENCY_TIMES * one.base_p99 and one.p99 - one.base_p99 >= LATENCY_MS:
-        detail = f"p99 {one.p99:.0f} ms, before {one.base_p99:.0f} ms"
+    now, before = (one.took.observed, one.took.expected) if one.took.known is not None else (one.mean, one.base_mean)
+    tail = min(one.calls, one.base_calls) >= TAIL_CALLS and one.p99 >= TIMES * one.base_p99
+    if slower(now, before, LATENCY_MS, one.took, one.calls, one.base_calls) or (
+        tail and one.p99 - one.base_p99 >= TAIL_MS
+    ):
+        detail = f"{now:.0f} ms a request, the same operations before {before:.0f}; p99 {one.p99:.0f}, before {one.base_p99:.0f} ms"
         found.append(
             signal(
                 "svc.latency_up",
                 about,
                 detail,
-                value=round(one.p99, 1),
-                baseline=round(one.base_p99, 1),
-                threshold=LATENCY_TIMES,
+                value=round(now, 1),
+                baseline=round(before, 1),
+                threshold=TIMES,
                 unit="ms",
                 since=since,
             )
         )
-    if one.self_ms >= SELF_TIMES * one.base_self_ms and one.self_ms - one.base_self_ms >= SELF_MS:
-        detail = f"{one.self_ms:.0f} ms of own work a request, before {one.base_self_ms:.0f} ms; waiting for others is not counted"
+    extra = one.extra_self_ms
+    if slower(one.self_ms, one.self_ms - extra, SELF_MS, one.own, one.calls, one.base_calls):
+        detail = f"{one.self_ms:.0f} ms of own work a request, the same operations before {one.self_ms - extra:.0f} ms; waiting for others is not counted"
         found.append(
             signal(
                 "svc.self_time_up",
                 about,
                 detail,
                 value=round(one.self_ms, 1),
-                baseline=round(one.base_self_ms, 1),
-                threshold=SELF_TIMES,
+                baseline=round(one.self_ms - extra, 1),
+                threshold=TIMES,
                 unit="ms",
                 since=since,
             )

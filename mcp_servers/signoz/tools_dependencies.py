@@ -12,10 +12,11 @@ from mcp_servers.common.envelope import Envelope, Lean, ok
 from mcp_servers.common.timerange import parse_range
 from mcp_servers.signoz.client import Row
 from mcp_servers.signoz.context import Context
-from mcp_servers.signoz.edges import BACKENDS, CALLS, PATHS, Edge, path_signals, read_edges, signals_of, slow_io
+from mcp_servers.signoz.edges import Edge, path_signals, read_edges, signals_of, slow_io
 from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, number, ratio, short
 from mcp_servers.signoz.red import sample_of
 from mcp_servers.signoz.windows import windows
+from mcp_servers.signoz.windows_compare import keep
 
 SIGNALS = ("svc.io_slow", "dep.error_rate_up", "dep.latency_up", "dep.new_edge", "dep.gone", "trace.path_changed")
 DESCRIPTION = (
@@ -64,16 +65,16 @@ def tools(context: Context) -> list[Tool]:
         time_range: Annotated[str, Field(max_length=100)] = "30m",
         alert_at: Annotated[str, Field(pattern=ALERT_AT, description="ISO time of the alert's start")] = "",
         direction: Literal["both", "up", "down"] = "both",
-        limit: Annotated[int, Field(ge=1, le=40)] = 15,
+        limit: Annotated[int, Field(ge=1, le=40)] = 12,
     ) -> Annotated[CallToolResult, Dependencies]:
-        store = await context.store()
+        source = await context.source()
         asked = parse_range(time_range, context.clock())
-        both = await windows(store, asked, alert_at)
-        values = both.values | {"service": service, "sample": await sample_of(store, both)}
+        both = await windows(source, asked, alert_at)
+        sample = await sample_of(source, both)
         calls, backends, paths = await asyncio.gather(
-            store.rows(CALLS, values), store.rows(BACKENDS, values), store.rows(PATHS, values)
+            source.calls(both, service, sample), source.backends(both, service), source.paths(both, service, sample)
         )
-        edges = read_edges(calls, "service") + read_edges(backends, "backend")
+        edges = read_edges(calls.rows, "service") + read_edges(backends.rows, "backend")
         if service and direction != "both":
             edges = [e for e in edges if (e.target if direction == "up" else e.source) == service]
         edges.sort(
@@ -82,14 +83,16 @@ def tools(context: Context) -> list[Tool]:
         answer = Dependencies(
             summary="",
             window=asked.window(),
-            notes=[*asked.notes, *both.notes],
+            notes=[*asked.notes, *both.notes, *calls.notes, *backends.notes, *paths.notes],
             edges=[_row(e) for e in edges[:limit]],
             edges_total=len(edges),
-            paths=[_path(row) for row in paths[:10]],
+            paths=[_path(row) for row in paths.rows[:6]],
         )
-        answer.signals = (
-            slow_io(edges, both) + [s for e in edges for s in signals_of(e, both)] + path_signals(paths, both)
-        )
+        weighed = [(1e12, s) for s in slow_io(edges, both)]
+        # Time lost in all calls of an edge is what it explains of a slow gateway; ways that changed come after.
+        weighed += [(max(0.0, e.slower_ms) * e.calls, s) for e in edges for s in signals_of(e, both)]
+        weighed += [(0.0, s) for s in path_signals(paths.rows, both)]
+        answer.signals = keep(weighed, answer.notes)
         if not edges:
             answer.notes.append(
                 f"{service} neither calls nor is called in these spans"

@@ -12,22 +12,18 @@ from mcp_servers.common import strict
 from mcp_servers.common.envelope import Envelope, Lean, ok
 from mcp_servers.common.timerange import parse_range
 from mcp_servers.common.untrusted import clean
-from mcp_servers.signoz.client import Value
 from mcp_servers.signoz.context import Context
 from mcp_servers.signoz.logs import (
     LEVELS,
     LINES_LOOKED_AT,
-    ROWS,
-    SERIES,
-    SHAPES,
     TEXT_CODES,
-    TOTALS,
     Found,
     fold,
     signals_of,
     volumes,
 )
 from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, number, ratio
+from mcp_servers.signoz.sources import LogFilter, Row, Source
 from mcp_servers.signoz.windows import Windows, iso, windows
 
 SIGNALS = ("log.error_spike", "log.new_pattern", "log.silence", *TEXT_CODES)
@@ -92,26 +88,21 @@ def tools(context: Context) -> list[Tool]:
         contains: Annotated[str, Field(max_length=200)] = "",
         trace_id: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")] = "",
         mode: Literal["patterns", "raw"] = "patterns",
-        limit: Annotated[int, Field(ge=1, le=50)] = 15,
+        limit: Annotated[int, Field(ge=1, le=50)] = 12,
     ) -> Annotated[CallToolResult, LogsResult]:
-        store = await context.store()
+        source = await context.source()
         asked = parse_range(time_range, context.clock())
-        both = await windows(store, asked, alert_at, "logs")
-        values: dict[str, Value] = {
-            **both.values,
-            "service": service,
-            "contains": contains,
-            "trace_id": trace_id,
-            "level": LEVELS[severity],
-        }
-        totals = await store.rows(TOTALS, values)
-        volume = volumes(totals)
+        both = await windows(source, asked, alert_at, "logs")
+        only = LogFilter(service, contains, trace_id, LEVELS[severity])
+        totals = await source.log_volumes(both, service)
+        volume = volumes(totals.rows)
         lines, base_lines = sum(v.lines for v in volume.values()), sum(v.base_lines for v in volume.values())
         sample = max(1, round((lines + base_lines) / LINES_LOOKED_AT))
         step = max(5, (both.cur_to - min(both.base_from, both.cur_from)) // _POINTS + 1)
-        values |= {"sample": sample, "step_ns": step * 10**9, "limit": limit}
-        series, shapes = await asyncio.gather(store.rows(SERIES, values), store.rows(SHAPES, values))
-        patterns = fold(shapes, volume, sample)
+        series, shapes = await asyncio.gather(
+            source.log_series(both, only, step), source.log_shapes(both, only, sample)
+        )
+        patterns = fold(shapes.rows, volume, sample)
         answer = LogsResult(
             summary="",
             window=asked.window(),
@@ -119,13 +110,13 @@ def tools(context: Context) -> list[Tool]:
             base_total=int(base_lines),
             errors=int(sum(v.errors for v in volume.values())),
             base_errors=int(sum(v.base_errors for v in volume.values())),
-            notes=[*asked.notes, *both.notes],
+            notes=[*asked.notes, *both.notes, *totals.notes, *series.notes, *shapes.notes],
             untrusted=["patterns[].template", "patterns[].example", "rows[].body"],
         )
         if sample > 1:
             answer.notes.append(f"counts of patterns are estimated from every {sample}. line")
         first = min(both.base_from, both.cur_from) // step
-        counted = {int(number(row["slot"])): int(number(row["n"])) for row in series}
+        counted = {int(number(row["slot"])): int(number(row["n"])) for row in series.rows}
         answer.series = [counted.get(slot, 0) for slot in range(first, both.cur_to // step + 1)][: _POINTS + 1]
         answer.series_start, answer.series_step_s = iso(first * step), step
         unfiltered = not (contains or trace_id)
@@ -144,24 +135,22 @@ def tools(context: Context) -> list[Tool]:
                     trace_id=name(row["trace_id"], 32),
                     span_id=name(row["span_id"], 16),
                 )
-                for row in await store.rows(ROWS, values)
+                for row in (await source.log_rows(both, only, limit)).rows
             ]
         else:
             answer.patterns = [_pattern(p, patterns) for p in patterns[:limit]]
         if not patterns:
-            answer.notes.append(await _why_empty(service, both, values, totals, context))
+            answer.notes.append(await _why_empty(service, both, totals.rows, source))
         answer.summary = _summary(answer, patterns, {s: int(v.errors) for s, v in volume.items()})
         return ok(answer)
 
     return [strict.tool(query_logs, "query_logs", DESCRIPTION, SIGNALS)]
 
 
-async def _why_empty(
-    service: str, both: Windows, values: dict[str, Value], totals: list[dict[str, object]], context: Context
-) -> str:
+async def _why_empty(service: str, both: Windows, totals: list[Row], source: Source) -> str:
     if totals:
         return "lines exist in this window, but none match severity, contains and trace_id"
-    everybody = [str(row["service"]) for row in await (await context.store()).rows(TOTALS, values | {"service": ""})]
+    everybody = [str(row["service"]) for row in (await source.log_volumes(both, "")).rows]
     if not everybody:
         return "no service wrote a line in this window: an ingestion gap, or the time is wrong"
     near = get_close_matches(service, everybody, 5, 0.4)
@@ -171,6 +160,8 @@ async def _why_empty(
 
 
 def _pattern(p: Found, everything: list[Found]) -> LogPattern:
+    """Only errors need an example, and only what is new or an error a way to look closer: an answer of calm lines stays small."""
+    telling = p.error or p.is_new
     return LogPattern(
         service=name(p.service),
         template=p.template,
@@ -182,9 +173,9 @@ def _pattern(p: Found, everything: list[Found]) -> LogPattern:
         is_new=p.is_new,
         first=iso(p.first),
         last=iso(p.last),
-        example=p.example,
-        pods=[name(x) for x in p.pods],
-        trace_ids=[name(x, 32) for x in p.traces],
+        example=p.example[:240] if p.error else "",
+        pods=[name(x) for x in p.pods[:2]] if telling else [],
+        trace_ids=[name(x, 32) for x in p.traces[:2]] if telling else [],
     )
 
 

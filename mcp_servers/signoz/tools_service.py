@@ -15,8 +15,9 @@ from mcp_servers.common.timerange import parse_range
 from mcp_servers.signoz.client import Row
 from mcp_servers.signoz.context import Context
 from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, number, ratio, short, subject
-from mcp_servers.signoz.red import RED, SEEN, SELF, Health, read_health, sample_of, signals_of
+from mcp_servers.signoz.red import Health, read_health, sample_of, signals_of
 from mcp_servers.signoz.windows import Windows, iso, windows
+from mcp_servers.signoz.windows_compare import keep
 
 SIGNALS = (
     "svc.error_rate_up",
@@ -71,16 +72,16 @@ def tools(context: Context) -> list[Tool]:
         alert_at: Annotated[str, Field(pattern=ALERT_AT, description="ISO time of the alert's start")] = "",
         limit: Annotated[int, Field(ge=1, le=25)] = 10,
     ) -> Annotated[CallToolResult, ServiceOverview]:
-        store = await context.store()
+        source = await context.source()
         asked = parse_range(time_range, context.clock())
-        both = await windows(store, asked, alert_at)
-        sample = await sample_of(store, both)
-        values = both.values | {"service": service, "sample": sample}
-        rates, own, seen = await asyncio.gather(
-            store.rows(RED, values), store.rows(SELF, values), store.rows(SEEN, values)
+        both = await windows(source, asked, alert_at)
+        sample = await sample_of(source, both)
+        read, own, versions = await asyncio.gather(
+            source.service_rates(both, service), source.own_time(both, service, sample), source.versions(both, service)
         )
+        rates, seen = read.rows, versions.rows
         if service and not rates and not seen:
-            everybody = [str(row["service"]) for row in await store.rows(RED, values | {"service": ""})]
+            everybody = [str(row["service"]) for row in (await source.service_rates(both, "")).rows]
             near = get_close_matches(service, everybody, 5, 0.4)
             raise ToolFailure(
                 "NOT_FOUND",
@@ -89,24 +90,35 @@ def tools(context: Context) -> list[Tool]:
                 if near
                 else f"{len(everybody)} services have spans there",
             )
-        health = read_health(rates, own, sample)
+        health = read_health(rates, own.rows, sample)
         ranked = sorted(health.values(), key=lambda h: (-h.score(), h.service))
         answer = ServiceOverview(
             summary="",
             window=asked.window(),
-            notes=[*asked.notes, *both.notes],
+            notes=[*asked.notes, *both.notes, *read.notes, *own.notes, *versions.notes],
             services=[_row(h, both, _versions(h.service, seen)) for h in ranked[:limit]],
             services_total=len(ranked),
         )
         if sample > 1:
             answer.notes.append(f"own time is measured on every {sample}. trace")
-        for one in ranked:
-            answer.signals += signals_of(one, both)
-        answer.signals += _new_versions(seen, both)
+        weighed = [(_explains(one, s), s) for one in ranked for s in signals_of(one, both)]
+        weighed += [(1e9, s) for s in _new_versions(seen, both)]
+        answer.signals = keep(weighed, answer.notes)
         answer.summary = _summary(service, ranked, answer.signals)
         return ok(answer)
 
     return [strict.tool(get_service_overview, "get_service_overview", DESCRIPTION, SIGNALS)]
+
+
+def _explains(one: Health, found: Signal) -> float:
+    """What began here explains more than what was inherited; own time by all of it that was added."""
+    if found.code == "svc.error_rate_up":
+        return one.origins
+    if found.code == "svc.self_time_up":
+        return 1e6 + max(0.0, one.extra_self_ms) * one.calls
+    if found.code == "svc.no_data":
+        return 1e9
+    return max(0.0, one.took.slower) * one.calls / 1e6 if found.code == "svc.latency_up" else 0.0
 
 
 def _row(h: Health, both: Windows, versions: list[Version]) -> ServiceRow:

@@ -1,6 +1,5 @@
 """`query_traces`: one trace, read to its point."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from mcp.server.mcpserver.tools import Tool
@@ -11,13 +10,10 @@ from mcp_servers.common import strict
 from mcp_servers.common.envelope import Envelope, Lean, ToolFailure, ok
 from mcp_servers.common.signals import signal
 from mcp_servers.common.untrusted import clean
-from mcp_servers.signoz.client import Value
 from mcp_servers.signoz.context import Context
-from mcp_servers.signoz.reading import name, number, ratio, short, subject
+from mcp_servers.signoz.reading import name, ratio, short, subject
 from mcp_servers.signoz.trace import (
-    FIND,
     MAX_SPANS,
-    SPANS_OF,
     Span,
     Tree,
     build,
@@ -85,24 +81,18 @@ def tools(context: Context) -> list[Tool]:
         trace_id: Annotated[str, Field(pattern=r"^[0-9a-fA-F-]{16,40}$", description="32 hex digits")],
         max_spans: Annotated[int, Field(ge=1, le=80, description="spans of the path and of the failures")] = 25,
     ) -> Annotated[CallToolResult, TraceResult]:
-        store = await context.store()
+        source = await context.source()
         wanted = trace_id.replace("-", "").lower().zfill(32)
-        values: dict[str, Value] = {"trace_id": wanted}
-        known = await store.rows(FIND, values)
-        first, last = (int(number(known[0][k])) for k in ("first", "last")) if known else (0, 0)
-        # Without a summary the last day is searched: a bound, because an unbounded search reads the whole store.
-        if not first:
-            now = context.clock()
-            first, last = int((now - timedelta(days=1)).timestamp()), int(now.timestamp())
-        rows = await store.rows(SPANS_OF, values | {"from_s": first, "to_s": last + 3600})
-        if not rows:
+        read = await source.trace_spans(wanted, int(context.clock().timestamp()))
+        if not read.rows:
             raise ToolFailure(
                 "NOT_FOUND",
                 f"no span of trace {wanted} is kept",
                 hint="it may have been sampled out, be past retention, or not have arrived yet",
             )
-        tree = build(rows)
-        return ok(_answer(wanted, tree, len(rows) >= MAX_SPANS, max_spans))
+        answer = _answer(wanted, build(read.rows), len(read.rows) >= MAX_SPANS, max_spans)
+        answer.notes += read.notes
+        return ok(answer)
 
     return [strict.tool(query_traces, "query_traces", DESCRIPTION, SIGNALS)]
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from mcp_servers.common.envelope import ToolFailure
 from mcp_servers.common.timerange import Range
-from mcp_servers.signoz.client import Query, Store, Value
+from mcp_servers.signoz.client import Query, Value
+from mcp_servers.signoz.sources import Kind, Source
 
 _MARGIN = timedelta(minutes=10)
 _ENOUGH_S = 30
@@ -24,7 +25,16 @@ _LOGS = Query(
     "SELECT intDiv(min(timestamp), 1000000000) AS first FROM signoz_logs.distributed_logs_v2 WHERE ts_bucket_start BETWEEN "
     "{from_s:UInt64} - 1800 AND {to_s:UInt64} AND timestamp >= {from_s:UInt64} * 1000000000 AND timestamp < {to_s:UInt64} * 1000000000",
 )
-FIRST = {"traces": _SPANS, "logs": _LOGS}
+# The earliest series says which hour and which metric to look into: samples are sorted by metric, so that reading the time alone would
+# read all of them.
+_METRICS = Query(
+    "first metric sample",
+    "WITH (SELECT min((unix_milli, toString(metric_name))) FROM signoz_metrics.distributed_time_series_v4 WHERE unix_milli >= "
+    "{from_s:Int64} * 1000 - 3600000 AND unix_milli <= {to_s:Int64} * 1000) AS earliest SELECT intDiv(min(unix_milli), 1000) AS first "
+    "FROM signoz_metrics.distributed_samples_v4 WHERE metric_name = earliest.2 AND unix_milli >= {from_s:Int64} * 1000 AND "
+    "unix_milli < least({to_s:Int64} * 1000, greatest(earliest.1, {from_s:Int64} * 1000) + 7200000)",
+)
+FIRST = {"traces": _SPANS, "logs": _LOGS, "metrics": _METRICS}
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Windows:
         return self.base_s > 0
 
 
-async def windows(store: Store, asked: Range, alert_at: str, kind: str = "traces") -> Windows:
+async def windows(source: Source, asked: Range, alert_at: str, kind: Kind = "traces") -> Windows:
     """The two windows for ``asked``. ``alert_at`` is ISO 8601 or empty; ``kind`` is the telemetry whose beginning counts.
 
     Raises `ToolFailure` VALIDATION for an ``alert_at`` that is no time.
@@ -70,8 +80,7 @@ async def windows(store: Store, asked: Range, alert_at: str, kind: str = "traces
     start, end = int(asked.start.timestamp()), int(asked.end.timestamp()) + 1
     known = instant(alert_at)
     earliest = start - (end - start)
-    found = await store.rows(FIRST[kind], {"from_s": earliest, "to_s": end})
-    first = int(found[0]["first"] or 0) if found else 0
+    first = await source.first(kind, earliest, end)
     if first <= 0:
         return Windows(
             start,

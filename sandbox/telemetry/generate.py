@@ -14,10 +14,14 @@ from sandbox.telemetry.load import Recording
 
 Json = dict[str, Any]
 SCENARIOS = ("normal", "error-burst", "latency-step", "new-version", "exception", "missing-data")
+STREET = "every-incident"
 END_NS = 1_700_000_000 * 10**9
 LENGTH_S = 2400
 INCIDENT_S = 600
 _EVERY_S = 4.0
+_RATE = 1 / _EVERY_S
+_SERVICES = ("web", "cart", "orders", "payments")
+_BOUNDS = ("0.01", "0.05", "0.1", "0.5", "+Inf")
 
 
 @dataclass(frozen=True)
@@ -128,28 +132,63 @@ class _Hour:
             self.recording.logs.append({**line, "severity": "ERROR", "body": body})
 
     def _metrics(self, start: int) -> Iterator[Json]:
+        served = dict.fromkeys(_SERVICES, 0.0)
+        buckets = {service: dict.fromkeys(_BOUNDS, 0.0) for service in _SERVICES}
         for second in range(0, LENGTH_S, 30):
             incident = second >= LENGTH_S - INCIDENT_S and self.scenario != "normal"
-            for service in ("web", "cart", "orders", "payments"):
-                if incident and self.scenario == "missing-data" and service == "payments":
+            for service in _SERVICES:
+                here = incident and service == "payments"
+                if here and self.scenario == "missing-data":
                     continue
-                busy = 0.9 if incident and service == "payments" and self.scenario == "latency-step" else 0.2
+                slow = here and self.scenario == "latency-step"
                 row = {
                     "time_ns": start + second * 10**9,
                     "service": service,
                     "namespace": "shop",
                     "pod": f"{service}-6d4cf56db6-x7k2p",
                 }
-                yield {
-                    **row,
-                    "name": "k8s.pod.cpu_limit_utilization",
-                    "unit": "1",
-                    "value": busy + self.random.uniform(0, 0.05),
-                }
+                busy = (0.9 if slow else 0.2) + self.random.uniform(0, 0.05)
+                yield {**row, "name": "k8s.pod.cpu_limit_utilization", "unit": "1", "value": busy}
+                yield {**row, "name": "k8s.pod.cpu.usage", "unit": "{cpu}", "value": busy / 2}
+                held = 300e6 + self.random.uniform(0, 5e6)
+                yield {**row, "name": "k8s.pod.memory.working_set", "unit": "By", "value": held}
+                # A process that starts again counts from zero; half an hour in, that of ``orders`` does.
+                served[service] = (0.0 if service == "orders" and second == 1800 else served[service]) + 30 * _RATE
+                counter = {**row, "type": "Sum", "monotonic": True}
+                yield {**counter, "name": "http.server.request.count", "unit": "{request}", "value": served[service]}
+                for bound in _BOUNDS:
+                    took = 0.4 if slow else 0.02
+                    buckets[service][bound] += 30 * _RATE if bound == "+Inf" or took <= float(bound) else 0
+                    yield {
+                        **row,
+                        "type": "Histogram",
+                        "name": "http.server.request.duration.bucket",
+                        "unit": "s",
+                        "labels": {"le": bound},
+                        "value": buckets[service][bound],
+                    }
 
 
 def generated(scenario: str = "normal", seed: int = 7) -> Recording:
-    """The shop's last 40 minutes. Raises `ValueError` for a scenario that is not one of `SCENARIOS`."""
+    """The shop's last 40 minutes; `STREET` is a street of shops, one for each scenario, whose names their services bear.
+
+    Raises `ValueError` for a scenario that is not one of `SCENARIOS`.
+    """
+    if scenario == STREET:
+        return _street(seed)
     if scenario not in SCENARIOS:
         raise ValueError(f"{scenario!r} is not a scenario; known: {', '.join(SCENARIOS)}")
     return _Hour(scenario, seed).run()
+
+
+def _street(seed: int) -> Recording:
+    street = Recording(END_NS)
+    for number, scenario in enumerate(SCENARIOS):
+        shop = generated(scenario, seed + number)
+        for rows, all_rows in ((shop.logs, street.logs), (shop.spans, street.spans), (shop.metrics, street.metrics)):
+            all_rows += [
+                row
+                | {"service": f"{scenario}-{row['service']}", "pod": f"{scenario}-{row['pod']}", "namespace": scenario}
+                for row in rows
+            ]
+    return street

@@ -4,7 +4,7 @@ Codecs, skip indexes, TTLs and the JSON columns are left out: they change cost, 
 local table, because the engine here is a single node.
 """
 
-# ruff: noqa: E501 (column lists)
+# ruff: noqa: E501, S608 (column lists; statements are constants over constants)
 
 _LOGS = """ts_bucket_start UInt64, resource_fingerprint String, timestamp UInt64, observed_timestamp UInt64, id String, trace_id String,
 span_id String, trace_flags UInt32, severity_text LowCardinality(String), severity_number UInt8, body String,
@@ -34,6 +34,9 @@ _SERIES = """env LowCardinality(String) DEFAULT 'default', temporality LowCardin
 description LowCardinality(String) DEFAULT '', unit LowCardinality(String) DEFAULT '', type LowCardinality(String) DEFAULT '',
 is_monotonic Bool DEFAULT false, fingerprint UInt64, unix_milli Int64, labels String, attrs Map(LowCardinality(String), String),
 scope_attrs Map(LowCardinality(String), String), resource_attrs Map(LowCardinality(String), String)"""
+_FOLDED = """env LowCardinality(String) DEFAULT 'default', temporality LowCardinality(String) DEFAULT 'Unspecified', metric_name LowCardinality(String),
+fingerprint UInt64, unix_milli Int64, last SimpleAggregateFunction(anyLast, Float64), min SimpleAggregateFunction(min, Float64),
+max SimpleAggregateFunction(max, Float64), sum SimpleAggregateFunction(sum, Float64), count SimpleAggregateFunction(sum, UInt64)"""
 
 # database.table -> columns, engine, sorting key
 TABLES: dict[str, tuple[str, str, str]] = {
@@ -57,7 +60,37 @@ TABLES: dict[str, tuple[str, str, str]] = {
         "ReplacingMergeTree",
         "env, temporality, metric_name, fingerprint, unix_milli",
     ),
+    "signoz_metrics.time_series_v4_1day": (
+        _SERIES,
+        "ReplacingMergeTree",
+        "env, temporality, metric_name, fingerprint, unix_milli",
+    ),
+    "signoz_metrics.samples_v4_agg_5m": (
+        _FOLDED,
+        "AggregatingMergeTree",
+        "env, temporality, metric_name, fingerprint, unix_milli",
+    ),
+    "signoz_metrics.samples_v4_agg_30m": (
+        _FOLDED,
+        "AggregatingMergeTree",
+        "env, temporality, metric_name, fingerprint, unix_milli",
+    ),
 }
+_DAY_MS = 86_400_000
+_VIEWS = (
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS signoz_traces.trace_summary_mv TO signoz_traces.trace_summary AS SELECT trace_id, "
+    "min(timestamp) AS start, max(timestamp) AS end, toUInt64(count()) AS num_spans FROM signoz_traces.signoz_index_v3 GROUP BY trace_id",
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS signoz_metrics.time_series_v4_1day_mv TO signoz_metrics.time_series_v4_1day AS "
+    f"SELECT * REPLACE (intDiv(unix_milli, {_DAY_MS}) * {_DAY_MS} AS unix_milli) FROM signoz_metrics.time_series_v4",
+    *(
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS signoz_metrics.samples_v4_agg_{name}_mv TO signoz_metrics.samples_v4_agg_{name} AS "
+        f"SELECT env, temporality, metric_name, fingerprint, slot AS unix_milli, anyLast(value) AS last, min(value) AS min, "
+        "max(value) AS max, sum(value) AS sum, count() AS count FROM (SELECT env, temporality, metric_name, fingerprint, value, "
+        f"intDiv(unix_milli, {step}) * {step} AS slot FROM signoz_metrics.samples_v4) "
+        "GROUP BY env, temporality, metric_name, fingerprint, slot"
+        for name, step in (("5m", 300_000), ("30m", 1_800_000))
+    ),
+)
 
 
 def statements() -> list[str]:
@@ -69,8 +102,5 @@ def statements() -> list[str]:
         made.append(
             f"CREATE TABLE IF NOT EXISTS {database}.distributed_{table} AS {name} ENGINE = Merge('{database}', '^{table}$')"
         )
-    made.append(
-        "CREATE MATERIALIZED VIEW IF NOT EXISTS signoz_traces.trace_summary_mv TO signoz_traces.trace_summary AS SELECT trace_id, "
-        "min(timestamp) AS start, max(timestamp) AS end, toUInt64(count()) AS num_spans FROM signoz_traces.signoz_index_v3 GROUP BY trace_id"
-    )
+    made += _VIEWS
     return made

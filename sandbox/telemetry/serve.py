@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sandbox.clickhouse.engine import Engine, EngineError, EngineMissing
 from sandbox.clickhouse.front import Front
 from sandbox.clickhouse.users import READER
-from sandbox.telemetry.generate import SCENARIOS, generated
+from sandbox.telemetry.generate import SCENARIOS, STREET, generated
 from sandbox.telemetry.load import load, read
 
 
@@ -23,13 +23,14 @@ def serve(source: str | Path, port: int = 0, *, until_stdin_ends: bool = False) 
     Prints the URL when all is loaded. 0 after an orderly stop, 2 when the source, the engine or the port cannot be had.
     """
     try:
-        recording = generated(str(source)) if str(source) in SCENARIOS else read(Path(source))
+        recording = generated(str(source)) if str(source) in (*SCENARIOS, STREET) else read(Path(source))
         engine = Engine()
         load(engine, recording)
         asyncio.run(_serve(engine, port, until_stdin_ends))
     except (EngineMissing, EngineError, OSError, ValueError, KeyError) as error:
+        known = ", ".join((*SCENARIOS, STREET))
         sys.stderr.write(
-            f"cannot serve telemetry from {source}: {error}; a recording is a folder with case.json, or one of {', '.join(SCENARIOS)}\n"
+            f"cannot serve telemetry from {source}: {error}; a recording is a folder with case.json, or one of {known}\n"
         )
         return 2
     sys.stdout.flush()

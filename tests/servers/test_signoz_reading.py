@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from mcp.client import Client
 import mcp_servers.signoz as package
 from mcp_servers.common.config import ConfigError
 from mcp_servers.common.envelope import ToolFailure
+from mcp_servers.common.signals import signal
 from mcp_servers.signoz.client import Query, _escaped, _failure
 from mcp_servers.signoz.edges import Edge, slow_io
 from mcp_servers.signoz.logs import Found, Volume, fold, is_new, tells, volumes
@@ -20,6 +22,7 @@ from mcp_servers.signoz.server import create_server
 from mcp_servers.signoz.settings import load
 from mcp_servers.signoz.trace import build, critical_path, origins, repeated
 from mcp_servers.signoz.windows import Windows, instant, split
+from mcp_servers.signoz.windows_compare import keep, more_or_less, standard
 
 AWAY = {"RCA_SIGNOZ_CLICKHOUSE_URL": "http://someone:word@127.0.0.1:9"}
 BOTH = Windows(1000, 1600, 1700, 2300)
@@ -34,8 +37,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("environ", "says"),
         [
-            ({}, "RCA_SIGNOZ_CLICKHOUSE_URL is not set"),
-            ({"RCA_SIGNOZ_URL": "http://signoz:8080"}, "RCA_SIGNOZ_URL alone is not enough"),
+            ({}, "nor RCA_SIGNOZ_CLICKHOUSE_URL is set"),
             ({"RCA_SIGNOZ_CLICKHOUSE_URL": "clickhouse://x"}, "not an http"),
             ({"RCA_SIGNOZ_CLICKHOUSE_URL": "http://x:99999"}, "not an http"),
             ({**AWAY, "RCA_SIGNOZ_TIMEOUT": "3"}, "RCA_SIGNOZ_TIMEOUT_S is"),
@@ -48,14 +50,15 @@ class TestSettings:
 
 class TestStatements:
     def test_every_statement_of_the_package_reads(self) -> None:
-        found = [
+        held = [
             value
-            for module in pkgutil.iter_modules(package.__path__)
-            if module.name != "__main__"
-            for value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).values()
-            if isinstance(value, Query)
+            for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+            if not module.name.endswith("__main__")
+            for value in vars(importlib.import_module(module.name)).values()
         ]
-        assert len(found) > 12
+        held += [value for several in held if isinstance(several, dict) for value in several.values()]
+        found = [value for value in held if isinstance(value, Query)]
+        assert len(found) > 30
         for query in found:
             words = query.text.upper().replace("(", " ").split()
             assert words[0] in ("SELECT", "WITH")
@@ -87,14 +90,20 @@ class TestTheServerWithoutItsStore:
     async def test_lists_its_tools_and_fails_with_a_reason(self) -> None:
         async with Client(create_server(AWAY)) as client:
             tools = (await client.list_tools()).tools
-            assert [t.name for t in tools] == [
-                "get_service_dependencies",
+            assert {t.name for t in tools} == {
+                "find_fields",
+                "get_alert_rule",
+                "get_alerts",
                 "get_exceptions",
+                "get_service_dependencies",
+                "get_service_overview",
+                "get_service_resources",
                 "health",
                 "query_logs",
-                "get_service_overview",
+                "query_metrics",
                 "query_traces",
-            ]
+                "search_traces",
+            }
             for tool in tools:
                 assert tool.annotations is not None
                 assert tool.annotations.read_only_hint is True
@@ -158,7 +167,59 @@ class TestRates:
             for s, t, g in (("a", "b", 300), ("b", "c", 90), ("a", "d", 2))
         ]
         assert [s.subject for s in slow_io(edges, BOTH)] == ["service/b"]
-        assert slow_io(edges[:1], BOTH) == []
+
+    def test_one_slow_edge_names_the_end_that_has_no_other(self) -> None:
+        def edge(source: str, target: str, gap: float) -> Edge:
+            return Edge(source, target, "service", 50, 50, mean=5, base_mean=5, gap=gap, base_gap=2)
+
+        slow, steady = edge("a", "b", 900), edge("a", "c", 2)
+        assert [s.subject for s in slow_io([slow, steady], BOTH)] == ["service/b"]
+        assert slow_io([slow], BOTH) == []  # either end may be it
+        assert slow_io([slow, steady, edge("b", "d", 2)], BOTH) == []  # both ends have steady edges
+        assert slow_io([edge("a", "b", 60), steady], BOTH) == []  # less than a lost packet costs
+
+
+class TestComparisons:
+    """Operations are compared with themselves, and surely."""
+
+    ROW: ClassVar = {"observed": 60.0, "expected": 20.0, "known": 100, "z": 9.0}
+
+    def health(self, **row: float) -> Health:
+        return Health("a", 100, 100, mean=60, base_mean=60, took=standard(self.ROW | row))
+
+    def test_the_same_operations_that_take_longer_are_slow_though_the_mean_is_the_same(self) -> None:
+        (found,) = signals_of(self.health(), BOTH)
+        assert (found.code, found.value, found.baseline) == ("svc.latency_up", 60, 20)
+
+    def test_a_dearer_mix_is_no_slowness(self) -> None:
+        mix = Health("a", 100, 100, mean=60, base_mean=20, took=standard(self.ROW | {"expected": 60.0, "z": 0.1}))
+        assert signals_of(mix, BOTH) == []
+
+    def test_what_scatters_that_much_is_no_slowness(self) -> None:
+        assert signals_of(self.health(z=2.0), BOTH) == []
+
+    def test_a_tail_counts_where_many_calls_make_it(self) -> None:
+        few, many = (Health("a", n, n, p99=900, base_p99=90, mean=9, base_mean=9) for n in (50, 500))
+        assert signals_of(few, BOTH) == []
+        assert [s.code for s in signals_of(many, BOTH)] == ["svc.latency_up"]
+
+    @pytest.mark.parametrize(
+        ("now", "before", "surely"), [(10, 24, False), (100, 240, True), (0, 20, True), (5, 5, False)]
+    )
+    def test_counts_scatter_as_counts_do(self, now: int, before: int, surely: bool) -> None:
+        assert more_or_less(now, before, 1.0) is surely
+
+    @given(st.integers(0, 10**6), st.floats(0.1, 10))
+    def test_what_was_to_be_expected_is_never_a_change(self, count: int, share: float) -> None:
+        assert not more_or_less(count * share, count, share) or count == 0
+
+    def test_a_full_answer_keeps_what_explains_most_of_each_severity(self) -> None:
+        found = [(float(n), signal("svc.latency_up", f"service/s{n}")) for n in range(20)]
+        found.append((0.0, signal("svc.error_rate_up", "service/grave")))
+        notes: list[str] = []
+        kept = [s.subject for s in keep(found, notes)]
+        assert kept == ["service/grave", *(f"service/s{n}" for n in range(19, 8, -1))]
+        assert notes == ["9 more signals, which explain less, are left out"]
 
 
 def span(
