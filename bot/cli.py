@@ -119,6 +119,18 @@ def doctor(config: Config = None) -> None:
     raise typer.Exit(command.run(config))
 
 
+@app.command()
+def tools(
+    output: Annotated[Output, typer.Option(help="text is a table for a terminal.")] = Output.text,
+    pins: Annotated[bool, typer.Option("--pins", help="Print the pins of all admitted tools, for rca.yaml.")] = False,
+    config: Config = None,
+) -> None:
+    """List the tools of all configured servers: what each is for, what its definition costs a model, why one is not called."""
+    from bot.commands import tools as command
+
+    raise typer.Exit(command.run(config, output.value, pins=pins))
+
+
 @playbooks_app.command("list")
 def playbooks_list(config: Config = None) -> None:
     """The playbooks that are loaded."""

@@ -4,8 +4,10 @@ Our servers answer with the envelope; foreign ones with anything. Both pass the 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import re2
@@ -15,11 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bot.settings import ServerSettings
 from bot.tools.failures import from_result
 from bot.tools.inventory import ToolInfo
+from bot.tools.plain_text import structure
 from mcp_servers.common.envelope import ErrorInfo, Ref, Signal, Window, compact
-from mcp_servers.common.redaction import redact, redact_tree
+from mcp_servers.common.redaction import names_secret, redact
 from mcp_servers.common.shrink import shrink
 from mcp_servers.common.signals import CATALOGUE
-from mcp_servers.common.untrusted import cut, sanitise, sanitise_tree
+from mcp_servers.common.untrusted import cut, sanitise
 
 MAX_RAW: Final = 1_000_000
 """Longest text answer that is looked at, in characters; the rest is cut out of its middle before anything else reads it."""
@@ -31,6 +34,8 @@ MAX_SIGNALS: Final = 12
 MAX_NOTES: Final = 8
 ALL_TAINTED: Final = ("*",)
 
+_WORD = re.compile(r"[A-Za-z0-9._/-]{0,15}")
+_SHORT: Final = 300
 _CHUNK: Final = 8_000  # the redactor looks at no more of one string
 _PEM = re2.compile(
     r"(?s)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\z)"
@@ -87,11 +92,13 @@ def read(result: CallToolResult, *, settings: ServerSettings, info: ToolInfo) ->
     elif isinstance(structured, dict) and list(structured) == ["result"] and structured["result"] == raw:
         structured = _json(raw)  # the SDK's wrapping of a plain return value
     own = settings.transport == "inprocess" and not settings.untrusted
+    if structured is None and not own:
+        structured = structure(raw)
     notes = [f"{other} parts of the answer are no text and were left out"] if other else []
     if structured is None:
         return _plain(raw, settings, notes, size)
     bound = _Bound()
-    data = redact_tree(sanitise_tree(bound.copy(structured)))
+    data = bound.copy(structured)
     if bound.cut:
         notes.append("the answer was too large or too deep; parts of it were left out")
     envelope = _envelope(data)
@@ -148,34 +155,63 @@ def _json(text: str) -> Any:
         return None
 
 
+@lru_cache(maxsize=8_192)
+def _secret(key: str) -> bool:
+    """`names_secret`, remembered: the same few keys come with every answer."""
+    return names_secret(key)
+
+
 class _Bound:
-    """Copies a structure so that no later walk can choke on it: bounded depth, size and strings, and text keys only."""
+    """Copies a structure fit to be kept: bounded in depth, size and strings, text keys only, cleaned, and without secrets. One walk."""
 
     def __init__(self) -> None:
         self._left = MAX_NODES
+        self._seen: dict[str, str] = {}  # lists repeat images, nodes, owners: each is looked at once
         self.cut = False
 
-    def copy(self, value: Any, depth: int = 0) -> Any:
+    def copy(self, value: Any, depth: int = 0, key: str = "") -> Any:
         self._left -= 1
         if isinstance(value, str):
             self._left -= len(value) // 100
-            return value if len(value) <= MAX_STRING else cut(value, MAX_STRING)
-        if isinstance(value, Mapping):
-            if self._full(depth):
-                return "[left out]"
-            return {str(k)[:200]: self.copy(v, depth + 1) for k, v in value.items() if not self._full(depth)}
-        if isinstance(value, list | tuple):
-            if self._full(depth):
-                return "[left out]"
-            return [self.copy(v, depth + 1) for v in value if not self._full(depth)]
+            return self._text(value, key)
         if value is None or isinstance(value, bool | int | float):
             return value
-        return str(value)[:MAX_STRING]
+        if not isinstance(value, Mapping | list | tuple):
+            return self._text(str(value)[:MAX_STRING], key)
+        if self._full(depth):
+            return "[left out]"
+        if isinstance(value, Mapping):
+            named: dict[str, Any] = {}
+            for name, inner in value.items():
+                if self._full(depth):
+                    break
+                shown = sanitise(str(name)[:200])
+                named[shown] = self.copy(inner, depth + 1, shown)
+            return named
+        items: list[Any] = []
+        for inner in value:
+            if self._full(depth):
+                break
+            items.append(self.copy(inner, depth + 1, key))
+        return items
+
+    def _text(self, text: str, key: str) -> str:
+        if text and _secret(key):
+            return "[redacted]"
+        if _WORD.fullmatch(text):  # most values; nothing in so short a word can be told to be a secret
+            return text
+        shown = self._seen.get(text)
+        if shown is None:
+            shown = redact(sanitise(text if len(text) <= MAX_STRING else cut(text, MAX_STRING)))
+            if len(text) <= _SHORT:
+                self._seen[text] = shown
+        return shown
 
     def _full(self, depth: int) -> bool:
-        full = depth >= MAX_DEPTH or self._left <= 0
-        self.cut = self.cut or full
-        return full
+        if depth < MAX_DEPTH and self._left > 0:
+            return False
+        self.cut = True
+        return True
 
 
 def _fit(data: Any, limit: int) -> tuple[Any, list[str]]:

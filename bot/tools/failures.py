@@ -115,7 +115,7 @@ def from_exception(error: BaseException, *, tool: str, timeout_s: float) -> Erro
     return ErrorInfo(
         code="UPSTREAM",
         message=f"{tool}: the server's answer could not be used ({type(error).__name__}: {one_line(str(error), 200)})",
-        hint="the answer does not follow the protocol or the tool's own output schema",
+        hint="the answer does not follow the protocol",
     )
 
 

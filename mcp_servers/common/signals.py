@@ -238,6 +238,7 @@ CATALOGUE: dict[str, Entry] = {
     # MongoDB
     "mongo.conn_saturated": Entry("critical", "a member is close to its connection limit"),
     "mongo.conn_storm": Entry("critical", "connections are opened far faster than usual"),
+    "mongo.conn_leak": Entry("warning", "connections grow while the work does not"),
     "mongo.conn_rejected": Entry("critical", "a member rejects connections"),
     "mongo.one_client_dominates": Entry("info", "one client holds most connections"),
     "mongo.collscan": Entry("warning", "slow operations read whole collections"),
