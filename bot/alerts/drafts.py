@@ -75,7 +75,7 @@ class Draft:
         heading = "" if fold(self.heading.name) in _GENERIC else self.heading.name
         if self.alertname:
             return self.alertname
-        if self.named and (not heading or not self.heading.strong or (_is_rule(self.named) and not _is_rule(heading))):
+        if self.named and (not heading or not self.heading.strong or (is_rule(self.named) and not is_rule(heading))):
             return self.named
         return heading or self.named
 
@@ -95,7 +95,8 @@ class Draft:
         )
 
 
-def _is_rule(name: str) -> bool:
+def is_rule(name: str) -> bool:
+    """Whether ``name`` is written as rules are: ``HighErrorRate``, ``disk_almostFull``."""
     return bool(_RULE.match(name))
 
 

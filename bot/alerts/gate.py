@@ -70,9 +70,27 @@ _UPDATE = re.compile(
     r"|on-?call (?:shift|rotation|now)"
     r"|maintenance (?:window|started|finished|scheduled)|scheduled maintenance)\b"
 )
+_STAGE = re.compile(
+    r"(?i)^\W{0,8}(?:#?inc-?\d{1,7}|incident #?\d{1,9})\W{1,4}(?:update|status|post-?incident|follow[ -]?up|debrief|summary)\b"
+    r"|\b(?:joined|left|invited to|added a note to|commented on|changed the (?:status|severity|lead))\b[^\n]{0,80}\binc(?:ident)?\b"
+)
+_LIFE = re.compile(
+    r"(?i)^\W{0,12}(?::\w{1,40}: ?)?(?:[a-z0-9.]{1,60}/)?v\d\w{0,8}/[a-z]{1,40} (?:created|updated|deleted)\b"
+)
+_OFFICE = re.compile(
+    r"(?i)\b(?:stand-?up|meeting|survey|webinar|newsletter|lunch|birthday|congrat\w*|reminder)(?![\w-])"
+    r"|\b(?:runbook|playbook|dashboard|rule|documentation|docs?) (?:\S+ )?(?:has been|was|is) "
+    r"(?:updated|edited|changed|created|added|moved)\b"
+)
+_SCHEDULED = re.compile(r"\bscheduledChange\b|\bAWS_[A-Z0-9_]{3,60}(?:_SCHEDULED|_MAINTENANCE|_NOTIFICATION)\b")
 _TOOLS = re.compile(
     r"(?i)^(?:argo ?cd|argo rollouts|github|gitlab|bitbucket|jenkins|circleci|travis|buildkite|teamcity|jira|linear|confluence|renovate"
     r"|dependabot|spinnaker|octopus|harness|drone|tekton|flux|fluxcd|google calendar|polly|geekbot|standup|donut|giphy|zoom|slackbot)\b"
+)
+_GITOPS = re.compile(r"(?i)^(?:argo ?cd|flux(?:cd)?)\b|(?:kustomize|helm|notification)-controller$")
+_GITOPS_FAILED = re.compile(
+    r"(?i)\b(?:has|is) degraded\b|\bsync operation of application [^\n]{1,120} has failed\b|\bfailed to sync\b|\bsync failed\b"
+    r"|\bhealth check failed\b|\b(?:reconciliation|helm (?:install|upgrade)|dry-run|install|upgrade|kustomize build) failed\b"
 )
 _IDLE = re.compile(
     r"(?i)^(?:watchdog|dead ?man'?s? ?s(?:witch|nitch)|always ?firing|alertmanager ?heartbeat|heartbeat|info ?inhibitor"
@@ -116,12 +134,33 @@ def notice(message: Message) -> str:
         return "a digest or a report"
     if any(_REPORT.search(opening) for opening in openings):
         return "an analysis of an alert, not an alert"
+    if _one_sentence(message):
+        if any(opening.rstrip(" *_`").endswith("?") for opening in openings):
+            return "a question"
+        if any(_OFFICE.search(opening[:300]) for opening in openings):
+            return "a notice among people"
+    if any(_STAGE.search(opening[:300]) for opening in openings):
+        return "news of an incident that is known already"
+    if any(_LIFE.search(opening) for opening in openings):
+        return "a notice of a change in the cluster"
+    if _SCHEDULED.search(message.text[:4_000]):
+        return "a change that was announced"
     if any(_UPDATE.search(opening[:300]) for opening in openings):
         return "a note about an alert's handling, not an alert"
+    if _GITOPS.search(message.username) and _GITOPS_FAILED.search(message.text[:4_000]):
+        return ""
     fields = " ".join(title for c in message.cards for title, _ in c.fields)
     if _TOOLS.search(message.username) or any(_DEPLOY.search(text[:300]) for text in [*openings, fields]):
         return "a notice of a deployment or another tool"
     return ""
+
+
+def _one_sentence(message: Message) -> bool:
+    """Whether a message is one line without a machine's mark or fields: what a person's words look like. More than that may be an alert."""
+    text = message.text.strip()
+    return (
+        "\n" not in text and not any(c.fields for c in message.cards) and not read_heading(text, prefixed=False).bracket
+    )
 
 
 def _marked(text: str, prefixed: bool) -> bool:

@@ -8,9 +8,49 @@ from bot.alerts import gate, webhook
 from bot.alerts.flatten import Message, flatten
 from bot.alerts.model import Alert, Parsed
 from bot.alerts.reading import read_message
-from bot.alerts.senders import alertmanager, general, grafana, signoz
+from bot.alerts.senders import (
+    alertmanager,
+    aws,
+    azure,
+    better_stack,
+    botkube,
+    checkly,
+    datadog,
+    dynatrace,
+    elastalert,
+    gcp,
+    general,
+    gitops,
+    grafana,
+    honeycomb,
+    incident_io,
+    nagios,
+    netdata,
+    newrelic,
+    opsgenie,
+    pagerduty,
+    pingdom,
+    robusta,
+    rollbar,
+    sentry,
+    signoz,
+    splunk_on_call,
+    statuscake,
+    uptime_kuma,
+    zabbix,
+)
 
-_SENDERS = (("signoz", signoz), ("grafana", grafana), ("alertmanager", alertmanager), ("general", general))
+# In this order: Alertmanager's machinery first, because its marks are the surest; products by their own marks; then everybody else.
+_MACHINERY = (("signoz", signoz), ("grafana", grafana), ("alertmanager", alertmanager))
+_PRODUCTS = (
+    pagerduty, opsgenie, incident_io, splunk_on_call, datadog, newrelic, sentry, aws, azure, gcp, robusta, botkube, zabbix, netdata,
+    uptime_kuma, elastalert, checkly, pingdom, statuscake, better_stack, rollbar, honeycomb, dynatrace, nagios, gitops,
+)  # fmt: skip
+_SENDERS = (
+    *_MACHINERY,
+    *((product.SENDER.source, product) for product in _PRODUCTS),
+    ("general", general),
+)
 
 EDIT = "an edit of a message starts nothing"
 

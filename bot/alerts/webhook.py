@@ -1,4 +1,4 @@
-"""Alerts as JSON: Alertmanager's webhook (version 4), SigNoz's and Grafana's kin of it, and our own `Alert`.
+"""Alerts as JSON: Alertmanager's webhook (version 4), SigNoz's and Grafana's kin of it, other products' (`bot.alerts.foreign`), our own.
 
 Here every label has its name, so nothing is guessed. Broken entries are left out one by one; the rest stands.
 """
@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bot.alerts import foreign
 from bot.alerts.build import assemble, bounded
 from bot.alerts.markup import add_link, unescape
 from bot.alerts.model import Alert, Link, Parsed, Status
@@ -29,6 +30,9 @@ def parse(payload: Mapping[str, Any]) -> Parsed | None:
         return _webhook(payload, entries)
     if isinstance(payload.get("labels"), Mapping) and ("alertname" in payload["labels"] or "startsAt" in payload):
         return _webhook(payload, [payload])
+    read = foreign.parse(payload)
+    if read is not None:
+        return read
     if isinstance(payload.get("name"), str) and isinstance(payload.get("source"), str) and _OWN.issuperset(payload):
         return _own(payload)
     return None

@@ -30,6 +30,7 @@ _LEVELS: dict[Level, str] = {
 _FIRING = """firing fired alerting triggered triggering re-triggered retriggered problem alarm alert open opened active activated breached
     critical down unhealthy failing ausgelöst aktiv problème déclenchée déclenché alerte disparada disparado activa alerta ativo attivo
     сработал сработало проблема тревога 触发 告警 报警 告警中 触发中 異常 异常 障害 発生 発報 발생 경보 no_data nodata
+    störung ausfall panne avaria авария сбой 发生中 障害発生
     alert_firing alert_triggered alert_fired alert_opened new_alert incident_opened incident_triggered incident_created incident_started
     new_incident monitor_triggered monitor_is_down monitor_alert"""
 _RESOLVED = """resolved recovered recovery ok closed cleared inactive deactivated healthy up normal restored back_to_normal

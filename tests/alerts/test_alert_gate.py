@@ -60,8 +60,8 @@ def post(text: str = "", **more: Any) -> dict[str, Any]:
         (post("Incident #12 acknowledged by Bob\nSeverity: critical\nStatus: open"), "handling"),
         (post("Silence created by bob: alertname=HighErrorRate severity=warning"), "handling"),
         (post(f"*Root cause:* billing ran out of memory … {MARK}"), "analysis"),
-        (post("Standup in 5 minutes"), "nothing in it"),
-        (post("Does anybody know whether [FIRING:1] HighErrorRate is open?"), "nothing in it"),
+        (post("Standup in 5 minutes"), "among people"),
+        (post("Does anybody know whether [FIRING:1] HighErrorRate is open?"), "question"),
         (post("Ticket OPS-12 was closed"), "nothing in it"),
         (post("backup finished. status: ok"), "nothing in it"),
     ],
@@ -125,3 +125,15 @@ def test_resolved_alerts_start_nothing() -> None:
 
 def test_a_firing_alert_starts() -> None:
     assert [a.name for a in startable(parse(post(MARK)))] == ["HighErrorRate"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[P1] Meeting service is down\nseverity: critical",
+        "[CRITICAL] survey-api: 5xx above 5 %",
+        "Alert: LunchOrdersFailing\nseverity: high",
+    ],
+)
+def test_services_may_be_called_like_things_of_an_office(text: str) -> None:
+    assert startable(parse(post(text)))

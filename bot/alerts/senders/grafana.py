@@ -27,7 +27,7 @@ def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     if not (named or marked or _MINE.search("\n".join([message.text[:20_000], *addresses]))):
         return None
     said = [d for d in drafts if d.heading.strong or d.alertname or d.heading.bracket in _LEGACY]
-    return build(map(corrected, said), "grafana")
+    return build(map(corrected, said), "grafana") if said else None  # a panel that somebody shared
 
 
 def corrected(draft: Draft) -> Draft:

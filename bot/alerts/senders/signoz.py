@@ -10,9 +10,10 @@ from bot.alerts.build import build
 from bot.alerts.drafts import Draft
 from bot.alerts.flatten import Message
 from bot.alerts.model import Alert
+from bot.alerts.senders import general
 
 _MINE = re.compile(
-    r"(?i)ruleSource|ruleId=\"|/alerts/(?:overview|edit|history)\?[^\s]{0,200}ruleId=|\bsignoz\b|\*?RelatedLogs:|\*?RelatedTraces:"
+    r"(?i)ruleSource|ruleId=\"|/alerts/(?:overview|edit|history)\?[^\s]{0,200}ruleId=|\*?RelatedLogs:|\*?RelatedTraces:"
 )
 _RULE_ID = re.compile(r"ruleId=([0-9A-Za-z-]{1,64})")
 
@@ -20,8 +21,10 @@ _RULE_ID = re.compile(r"ruleId=([0-9A-Za-z-]{1,64})")
 def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that SigNoz sent; ``None`` for all others."""
     addresses = [c.title_link for c in message.cards] + [link.url for c in message.cards for link in c.links]
-    if not _MINE.search("\n".join([message.username, message.text[:20_000], *addresses])):
-        return None
+    marked = _MINE.search("\n".join([message.text[:20_000], *addresses]))
+    named = "signoz" in "\n".join([message.username, message.text[:20_000], *addresses]).lower()
+    if not marked and not (named and any(general.evidence(d) for d in drafts)):
+        return None  # news about SigNoz are no alerts of it
     return build(map(corrected, drafts), "signoz")
 
 
