@@ -7,7 +7,10 @@ import traceback
 
 from bot.observe import logs
 
-ALL = ("engine", "startup", "first_sign", "memory", "install_size", "hub_call", "log_mining", "tool_answers", "find_unhealthy", "alert_parsing")
+ALL = (
+    *("engine", "startup", "first_sign", "memory", "install_size"),
+    *("hub_call", "log_mining", "tool_answers", "find_unhealthy", "alert_parsing"),
+)
 
 
 def main() -> int:
