@@ -142,7 +142,10 @@ def evaluate(builder: Builder) -> list[Json]:
                     _change(rule_id, state, int(row["at"]) * 1000, float(value), {"service.name": row["service"]})
                 )
     if rows:
-        changes.append(_change(SILENT_ID, "nodata", int(rows[-1]["at"]) * 1000, 0.0, {"service.name": "payments"}))
+        full = (
+            int(rows[-1]["at"]) - _STEP_S
+        )  # the last slot may have begun after the present: spans are still under way
+        changes.append(_change(SILENT_ID, "nodata", full * 1000, 0.0, {"service.name": "payments"}))
     return changes
 
 
