@@ -161,7 +161,7 @@ CATALOGUE: dict[str, Entry] = {
     "svc.traffic_spike": Entry("warning", "more requests arrive"),
     "svc.no_data": Entry("warning", "a service that sent telemetry sends none"),
     "svc.new_version": Entry("warning", "a version appeared that was not there before"),
-    "svc.self_time_up": Entry("warning", "the service itself, not what it calls, takes longer"),
+    "svc.self_time_up": Entry("warning", "the service itself, not what it calls, takes longer", ("most", "less")),
     "svc.io_slow": Entry("warning", "calls from and to one service lose time on the way: its network or its CPU"),
     # what alerts of the same group say in figures; "most": of all that they name, this one changed most
     "alert.latency_up": Entry(
@@ -183,6 +183,9 @@ CATALOGUE: dict[str, Entry] = {
     "trace.n_plus_one": Entry("info", "one operation repeats many times under one parent"),
     "trace.missing_spans": Entry("info", "a trace has spans whose parent is not there"),
     "trace.path_changed": Entry("warning", "an operation no longer does what it did before", ("skipped", "added")),
+    "trace.broken_off": Entry(
+        "warning", "requests no longer take a step that was certain before", ("most", "less", "callee")
+    ),
     "metric.step_change": Entry("warning", "a metric stepped to another level", ("up", "down")),
     "metric.spike": Entry("warning", "a metric went far out and came back", ("spike", "dip")),
     "metric.gone": Entry("warning", "a metric that was reported is no longer"),
@@ -190,7 +193,7 @@ CATALOGUE: dict[str, Entry] = {
     "exc.new": Entry("warning", "an exception appeared that was not there before"),
     "exc.spike": Entry("warning", "an exception became more frequent"),
     # logs
-    "log.error_spike": Entry("warning", "errors rose"),
+    "log.error_spike": Entry("warning", "errors rose", ("most", "less")),
     "log.new_pattern": Entry("warning", "a new kind of line appeared"),
     "log.silence": Entry("warning", "the log went silent"),
     "log.oom_text": Entry("critical", "the log tells of memory exhaustion"),

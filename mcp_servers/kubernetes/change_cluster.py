@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from mcp_servers.common.change import Change, ChangeKind, Precision, change
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
-from mcp_servers.kubernetes.change_model import Change, ChangeKind, change
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.managed import last_touch
 from mcp_servers.kubernetes.quantities import parse_time
-from mcp_servers.kubernetes.revisions import Precision
 
 Json = dict[str, Any]
 CORDON_TAINT = "node.kubernetes.io/unschedulable"

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from mcp_servers.common.change import Change
 from mcp_servers.common.envelope import Signal
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes.autoscaling import autoscaler_of
 from mcp_servers.kubernetes.change_cluster import jobs, nodes
 from mcp_servers.kubernetes.change_config import Settings, Writes, certificates, config_maps, feature_flags, specs
 from mcp_servers.kubernetes.change_delivery import deliveries
-from mcp_servers.kubernetes.change_model import Change
 from mcp_servers.kubernetes.change_read import Read
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.change_workloads import Workloads, autoscaling, rollouts, scalings

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+from mcp_servers.common.change import Change, ChangeKind, change
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
-from mcp_servers.kubernetes.change_model import Change, ChangeKind, change
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.managed import last_touch, leaf_names, owned, touches
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from mcp_servers.common.change import Change, ChangeKind, Precision, Relation, change
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
-from mcp_servers.kubernetes.change_model import Change, ChangeKind, Relation, change
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.quantities import parse_time
-from mcp_servers.kubernetes.revisions import Precision
 
 Json = dict[str, Any]
 _LABELS = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mcp_servers.kubernetes.change_model import Relation
+from mcp_servers.common.change import Relation
 from mcp_servers.kubernetes.podtemplate_diff import Mark
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_servers.common.change import Change, ChangeKind, change
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes.change_delivery import told_by
-from mcp_servers.kubernetes.change_model import Change, ChangeKind, change
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.managed import last_touch, owned, touches
 from mcp_servers.kubernetes.podtemplate_diff import RESTARTED_AT, Mark, short_image

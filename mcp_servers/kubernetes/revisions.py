@@ -6,10 +6,11 @@ the time of its creation is not the time of the roll-back: `Revision.at_precisio
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
+from mcp_servers.common.change import Precision
 from mcp_servers.common.envelope import Lean
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
@@ -18,7 +19,6 @@ from mcp_servers.kubernetes.podtemplate_diff import Difference, Mark, difference
 from mcp_servers.kubernetes.quantities import iso, parse_time
 
 Json = dict[str, Any]
-Precision = Literal["exact", "upper_bound", "inferred"]
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
 ARGO_REVISION, ARGO_HISTORY = "rollout.argoproj.io/revision", "rollout.argoproj.io/revision-history"

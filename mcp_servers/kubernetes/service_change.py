@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from mcp_servers.common.change import Change
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes.change_config import Settings, config_maps
-from mcp_servers.kubernetes.change_model import Change
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.change_workloads import Workloads, rollouts
 from mcp_servers.kubernetes.podtemplate_diff import Mark, config_sources

@@ -11,19 +11,19 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.common import strict
-from mcp_servers.common.envelope import Envelope, ToolFailure, ok
+from mcp_servers.common.change import SUSPECT, Change, ChangeKind, WorkloadKind, onset_of
+from mcp_servers.common.envelope import Envelope, ok
 from mcp_servers.common.signals import signal
 from mcp_servers.common.timerange import parse_range
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes.change_blind import blind_spots
 from mcp_servers.kubernetes.change_collect import ROLLED, collect
 from mcp_servers.kubernetes.change_config import Writes
-from mcp_servers.kubernetes.change_model import SUSPECT, Change, ChangeKind
 from mcp_servers.kubernetes.change_read import Read
 from mcp_servers.kubernetes.change_scope import Scope
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import OPTIONAL_NAMESPACE
-from mcp_servers.kubernetes.quantities import iso, parse_time, span
+from mcp_servers.kubernetes.quantities import iso, span
 from mcp_servers.kubernetes.reading import Reading
 
 Json = dict[str, Any]
@@ -73,18 +73,14 @@ def tools(context: Context) -> list[Tool]:
         onset: Annotated[
             str, Field(max_length=40, description="when the symptom began, ISO 8601; empty: the end of the range")
         ] = "",
-        kinds: Annotated[list[ChangeKind], Field(max_length=20, description="empty: all")] = [],  # noqa: B006 (pydantic copies it)
+        kinds: Annotated[list[WorkloadKind], Field(max_length=20, description="empty: all")] = [],  # noqa: B006 (pydantic copies it)
         scope: Annotated[
             Literal["target", "namespace", "cluster"], Field(description="how far around the target")
         ] = "namespace",
         limit: Annotated[int, Field(ge=1, le=40)] = 15,
     ) -> Annotated[CallToolResult, ChangesResult]:
         window = parse_range(time_range, context.clock(), MAX_WINDOW)
-        began = parse_time(onset) if onset else window.end
-        if began is None:
-            raise ToolFailure(
-                "VALIDATION", f"onset {onset[:40]!r} is not a time", hint="for example 2026-11-22T07:00:00Z"
-            )
+        began = onset_of(onset, window.end)
         reading = Reading(await context.cluster())
         space = "" if scope == "cluster" else namespace
         read = await Read.of(reading, space)

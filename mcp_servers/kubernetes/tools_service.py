@@ -8,6 +8,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.common import strict
+from mcp_servers.common.change import Change
 from mcp_servers.common.envelope import Envelope, Lean, Signal, ToolFailure, ok
 from mcp_servers.common.signals import CATALOGUE, signal
 from mcp_servers.kubernetes import objects as o
@@ -23,7 +24,6 @@ from mcp_servers.kubernetes.autoscaling import (
     read_autoscaler,
     read_budget,
 )
-from mcp_servers.kubernetes.change_model import Change
 from mcp_servers.kubernetes.change_workloads import Workloads
 from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import NAME, OPTIONAL_NAMESPACE

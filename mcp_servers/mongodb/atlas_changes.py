@@ -4,12 +4,12 @@ Of an event only closed words are used: its type, the cluster, the host. Its fre
 members can write them.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
+from mcp_servers.common.change import Change, ChangeKind, Relation, change
 from mcp_servers.common.envelope import Lean
 from mcp_servers.common.untrusted import clean
 from mcp_servers.mongodb.atlas_series import when
@@ -17,27 +17,6 @@ from mcp_servers.mongodb.reading import iso, number, whole
 from mcp_servers.mongodb.shapes import field, label, order
 
 Json = dict[str, Any]
-ChangeKind = Literal[
-    "scale",
-    "autoscale",
-    "restart",
-    "db_config",
-    "db_ddl",
-    "network_policy",
-    "secret_meta",
-    "node_added",
-    "node_removed",
-    "node_upgraded",
-    "alert_rule",
-]
-Relation = Literal["self", "dependency", "cluster"]
-WEIGHT: dict[ChangeKind, float] = {
-    "db_config": 0.8, "db_ddl": 0.8, "network_policy": 0.9, "scale": 0.7, "secret_meta": 0.7, "node_removed": 0.7, "restart": 0.6,
-    "node_added": 0.6, "node_upgraded": 0.6, "autoscale": 0.4, "alert_rule": 0.1,
-}  # fmt: skip
-NEARNESS: dict[Relation, float] = {"self": 1.0, "dependency": 0.7, "cluster": 0.25}
-SUSPECT = 0.5
-_DECAY_MIN, _SLACK_MIN, _AFTER = 45.0, 2.0, 0.15
 _TYPE = re.compile(r"[A-Z][A-Z0-9_]{2,80}")
 # Pattern of an event's type -> kind; the first that fits. Reads, logins and Atlas' own alert bookkeeping are no changes.
 _WORDS: tuple[tuple[str, ChangeKind], ...] = (
@@ -60,22 +39,6 @@ _KINDS = tuple((re.compile(pattern), kind) for pattern, kind in _WORDS)
 _NO_CHANGE = re.compile(
     r"LOGIN|_VIEWED|_READ$|DOWNLOAD|INVITE|JOINED|^ALERT_(ACK|UNACK)|BILLING|CREDIT|INVOICE|SUBMITTED$"
 )
-
-
-class Change(Lean):
-    """``minutes_before_onset`` is negative for changes after the onset. ``score`` is 0..1."""
-
-    at: str
-    at_precision: Literal["exact", "upper_bound", "inferred"]
-    kind: ChangeKind
-    target: str
-    what: str
-    actor: str = ""
-    relation: Relation
-    minutes_before_onset: float | None = None
-    score: float
-    sources: list[str]
-    note: str = ""
 
 
 class AtlasAlert(Lean):
@@ -115,22 +78,17 @@ def change_of(event: Json, cluster: str, onset: datetime) -> Change | None:
     relation: Relation = "self" if (of and of == cluster) or host else "cluster" if cluster else "self"
     if kind in ("network_policy", "secret_meta", "db_config"):
         relation = "self"  # of the whole project, and so of every cluster in it
-    minutes = (onset - at).total_seconds() / 60
-    near = _AFTER if minutes < -_SLACK_MIN else math.exp(-max(0.0, minutes) / _DECAY_MIN)
-    late = minutes < -_SLACK_MIN and kind in ("autoscale", "restart", "scale")
     who = "a member of the project" if event.get("userId") or event.get("username") else ""
-    return Change(
-        at=iso(at),
-        at_precision="exact",
-        kind=kind,
-        target=f"mongo/{host or of or cluster or 'project'}",
-        what=name.lower().replace("_", " ")[:160],
-        actor=who or ("an API key" if event.get("apiKeyId") or event.get("publicKey") else "Atlas"),
+    return change(
+        kind,
+        f"mongo/{host or of or cluster or 'project'}",
+        at,
+        "exact",
+        onset=onset,
         relation=relation,
-        minutes_before_onset=round(minutes, 1),
-        score=round(WEIGHT[kind] * NEARNESS[relation] * near, 3),
+        what=name.lower().replace("_", " "),
+        actor=who or ("an API key" if event.get("apiKeyId") or event.get("publicKey") else "Atlas"),
         sources=["atlas events"],
-        note="reaction: it followed the onset" if late else "",
     )
 
 
@@ -138,9 +96,9 @@ def changes_of(events: list[Json], cluster: str, onset: datetime) -> list[Change
     """The changes among ``events``, the most suspicious first; equal ones of a minute count once."""
     found: dict[tuple[str, str, str], Change] = {}
     for event in events:
-        change = change_of(event, cluster, onset)
-        if change is not None:
-            found.setdefault((change.target, change.what, change.at[:16]), change)
+        one = change_of(event, cluster, onset)
+        if one is not None:
+            found.setdefault((one.target, one.what, one.at[:16]), one)
     newest = sorted(found.values(), key=lambda c: (c.at, c.target, c.what), reverse=True)
     return sorted(newest, key=lambda c: -c.score)
 

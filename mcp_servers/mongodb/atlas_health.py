@@ -28,6 +28,14 @@ HEALTH_METRICS = (
     "DISK_PARTITION_IOPS_TOTAL",
     "DISK_PARTITION_SPACE_PERCENT_FREE",
 )
+# What a member left unreported -> the signal that Atlas' figure for it can raise.
+JUDGED = {
+    "tickets": "mongo.tickets_exhausted",
+    "cache": "mongo.cache_pressure",
+    "queues": "mongo.queue",
+    "oplog window": "mongo.oplog_short",
+    "disk": "mongo.disk_full",
+}
 CONNECTION_METRICS = ("CONNECTIONS", "OPCOUNTER_QUERY", "OPCOUNTER_CMD")
 LEAK = tuple(code for code in ("mongo.conn_leak",) if code in CATALOGUE)
 
@@ -52,7 +60,10 @@ def _reply(measured: Measured, which: int) -> Json:
             "tracked dirty bytes in the cache": dirty,
         }
     return {
-        "globalLock": {"currentQueue": {"total": of("GLOBAL_LOCK_CURRENT_QUEUE_TOTAL")}},
+        # Atlas does not tell readers from writers here: whoever waits may wait for either
+        "globalLock": {
+            "currentQueue": dict.fromkeys(("total", "readers", "writers"), of("GLOBAL_LOCK_CURRENT_QUEUE_TOTAL"))
+        },
         "queues": {"execution": tickets},
         "wiredTiger": {"cache": cache},
         "connections": {"current": of("CONNECTIONS")},

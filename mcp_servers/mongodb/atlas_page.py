@@ -5,7 +5,7 @@ away never costs what the members say.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,10 +58,29 @@ class AtlasPage:
 
     def complete(self, row: MemberHealth, limits: Mapping[str, float]) -> tuple[MemberHealth, list[Signal]]:
         """``row`` with what only Atlas tells, and what is wrong with just that."""
-        whole, nothing = h.completed(row, self.rows[row.host]), dict[str, Any]()
-        now = datetime.max.replace(tzinfo=UTC)  # of a restart, which both tell alike
-        known = {x.code for x in health_signals(row, nothing, nothing, now, limits)}
-        return whole, [x for x in health_signals(whole, nothing, nothing, now, limits) if x.code not in known]
+        whole = h.completed(row, self.rows[row.host])
+        filled = {h.JUDGED[u] for u in row.unreported if u in h.JUDGED}
+        first, second = h.pair(self.measured[row.host])
+        now = datetime.max.replace(tzinfo=UTC)  # matters to a restart alone, which is never Atlas' to tell
+        return whole, [x for x in health_signals(whole, first, second, now, limits) if x.code in filled]
+
+    def others(
+        self, asked: Collection[str], away: Collection[str], now: datetime, limits: Mapping[str, float]
+    ) -> tuple[list[MemberHealth], list[Signal]]:
+        """The members that did not answer themselves (``away``) as Atlas measured them.
+
+        Rows of neither are the same members under other names (a private endpoint's, say): they are noted, not shown twice.
+        """
+        rows = [row for host, row in self.rows.items() if host in away]
+        unknown = [host for host in self.rows if host not in asked and host not in away]
+        if unknown:
+            self.notes.append(
+                f"Atlas knows members under other names ({', '.join(unknown[:3])}): its figures could not be put beside theirs; "
+                "get_atlas_metrics has them"
+            )
+        if rows:
+            self.notes.append(f"{', '.join(r.host for r in rows)}: did not answer, so this is what Atlas measured")
+        return rows, [x for row in rows for x in h.row_signals(row, self.measured[row.host], now, limits)]
 
 
 async def _atlas(context: Context, reading: Reading) -> Atlas | None:
@@ -156,8 +175,9 @@ async def history(context: Context, window: Range, reading: Reading) -> History:
 
 @dataclass
 class AtlasSlow:
-    """Slow operations of Atlas' log collection."""
+    """Slow operations of Atlas' log collection; ``complete`` when every process told all that it holds of the window."""
 
+    complete: bool = False
     ops: list[SlowOp] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -190,6 +210,7 @@ async def slow_of_atlas(context: Context, window: Range, namespace: str, min_ms:
         return None if told is None else [r for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
 
     each = await asyncio.gather(*(one(p) for p in found))
+    slow.complete = bool(found) and all(rows is not None and len(rows) < _LINES for rows in each)
     for process, rows in zip(found, each, strict=True):
         if rows is None:
             continue

@@ -6,6 +6,7 @@ client, which would answer for whichever member it picks. The addresses come fro
 
 import asyncio
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -18,7 +19,7 @@ from mcp_servers.common.envelope import ErrorInfo, Partial, ToolFailure
 from mcp_servers.mongodb.privileges import Credential
 from mcp_servers.mongodb.refusals import failure_of
 from mcp_servers.mongodb.settings import MongoSettings
-from mcp_servers.mongodb.wire import checked
+from mcp_servers.mongodb.wire import checked, told
 
 Json = dict[str, Any]
 APP = "rca-bot-ro"
@@ -26,6 +27,7 @@ _URI = re.compile(
     r"(?s)^mongodb(?P<srv>\+srv)?://(?:(?P<user>[^@]*)@)?(?P<hosts>[^/?]*)(?:/(?P<db>[^?]*))?(?:\?(?P<query>.*))?$"
 )
 _NOT_A_MEMBERS = ("replicaset", "directconnection", "loadbalanced", "srvservicename", "srvmaxhosts", "appname")
+IDLE_S = 60.0  # an unasked client is closed after that: it would keep its watcher's connection for ever
 _GRACE_S = 1.5  # for the way there and back, on top of the server's own limit
 
 
@@ -36,12 +38,15 @@ class Member:
         self.label = label
         self.client = client
         self.hello: Json = {}
+        self.busy = 0
+        self.used = time.monotonic()
         self._timeout_s = timeout_s
 
     async def ask(self, body: Json, database: str = "admin") -> Json:
         """The reply to a read command. Raises `ToolFailure`; `wire.NotARead` before anything is sent."""
-        name = next(iter(body), "")
+        name = told(body)
         command = checked(body, int(self._timeout_s * 1000))
+        self.busy += 1
         try:
             async with asyncio.timeout(self._timeout_s + _GRACE_S):
                 return dict(await self.client[database].command(command))
@@ -54,6 +59,9 @@ class Member:
                 retryable=True,
                 hint="the member is loaded or unreachable; RCA_MONGO_TIMEOUT_S raises the limit",
             ) from error
+        finally:
+            self.busy -= 1
+            self.used = time.monotonic()
 
     async def rows(self, body: Json, database: str = "admin") -> list[Json]:
         """The first batch of a cursor; commands are bounded so that it is the only one. Raises as `ask`."""
@@ -120,6 +128,7 @@ class Deployment:
         self._seeds = seeds
         self._members: dict[str, Member] = {}
         self._admitted = False
+        self._sweeper: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, settings: MongoSettings) -> "Deployment":
@@ -178,8 +187,23 @@ class Deployment:
         self._admitted = True
 
     async def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
         members, self._members = self._members, {}
         await asyncio.gather(*(m.client.close() for m in members.values()))
+
+    async def _sweep(self) -> None:
+        """Close the clients that nobody asked for a while; ends with the last of them and begins again with the next."""
+        while self._members:
+            now = time.monotonic()
+            idle = [m for m in self._members.values() if not m.busy and now - m.used >= IDLE_S]
+            for member in idle:
+                del self._members[member.label]
+            await asyncio.gather(*(m.client.close() for m in idle))
+            oldest = min((m.used for m in self._members.values()), default=now)
+            if self._members:
+                await asyncio.sleep(max(0.05, oldest + IDLE_S - time.monotonic()))
 
     async def _greet(self, labels: list[str]) -> dict[str, Member | ToolFailure]:
         async def one(label: str) -> Member | ToolFailure:
@@ -204,6 +228,8 @@ class Deployment:
                     hint="check the options of RCA_MONGO_URI and RCA_MONGO_TLS_CA_FILE",
                 ) from error
             member = self._members[label] = Member(label, client, self._settings.timeout_s)
+            if self._sweeper is None or self._sweeper.done():
+                self._sweeper = asyncio.create_task(self._sweep())
         return member
 
     def _client(self, label: str) -> "AsyncMongoClient[Json]":

@@ -7,9 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from mcp_servers.common.envelope import Lean
-from mcp_servers.common.untrusted import clean
 from mcp_servers.mongodb.reading import iso, moment, number, whole
-from mcp_servers.mongodb.shapes import order
+from mcp_servers.mongodb.shapes import label, order
 
 Json = dict[str, Any]
 STATS: list[Json] = [{"$collStats": {"storageStats": {}, "latencyStats": {}, "count": {}}}, {"$limit": 20}]
@@ -93,7 +92,7 @@ def _index(
     ops, since = whole(row, "accesses", "ops"), moment((row.get("accesses") or {}).get("since"))
     watched = since is not None and (now - since).total_seconds() >= limits["unused_index_s"]
     return Index(
-        name=clean(name, 120),
+        name=label(name, 120),
         key=order(row.get("key")),
         size_bytes=sizes.get(name),
         ops=ops,

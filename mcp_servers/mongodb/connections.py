@@ -12,27 +12,31 @@ Json = dict[str, Any]
 CODES = ("mongo.conn_saturated", "mongo.conn_storm", "mongo.conn_rejected", "mongo.one_client_dominates")
 UNKNOWN_LIMIT = "does not report how many connections it can take"
 SHOWN = 8
+MOST = 300  # groups of one member; a fleet of pods is a group each
+_CLIENT: Json = {"$ifNull": ["$client", "internal"]}
+# Connections that the members of a set and the routers open to each other.
+_INTERNAL = ("NetworkInterfaceTL", "MongoDB Internal Client", "mongo_internal")
 
-BY_CLIENT: Json = {
-    "aggregate": 1,
-    "pipeline": [
-        {"$currentOp": {"allUsers": True, "idleConnections": True, "idleSessions": False, "truncateOps": True}},
-        {
-            "$group": {
-                "_id": {
-                    "app": "$appName",
-                    "client": {"$arrayElemAt": [{"$split": [{"$ifNull": ["$client", "internal"]}, ":"]}, 0]},
-                    "driver": "$clientMetadata.driver.name",
-                },
-                "n": {"$sum": 1},
-                "active": {"$sum": {"$cond": ["$active", 1, 0]}},
-            }
+
+def by_client(*, router: bool = False) -> Json:
+    """The command that counts connections by client in the server. ``router``: those of the mongos itself, not those of its shards."""
+    scope: Json = {"allUsers": True, "idleConnections": True, "idleSessions": False, "truncateOps": True}
+    if router:
+        scope["localOps"] = True
+    # "10.0.0.7:4711" and "[2001:db8::7]:4711"
+    brackets = {"$eq": [{"$substrBytes": [_CLIENT, 0, 1]}, "["]}
+    address = {"$split": [_CLIENT, {"$cond": [brackets, "]", ":"]}]}
+    group = {
+        "_id": {
+            "app": "$appName",
+            "client": {"$arrayElemAt": [address, 0]},
+            "driver": "$clientMetadata.driver.name",
         },
-        {"$sort": {"n": -1}},
-        {"$limit": 40},
-    ],
-    "cursor": {"batchSize": 50},
-}
+        "n": {"$sum": 1},
+        "active": {"$sum": {"$cond": ["$active", 1, 0]}},
+    }
+    pipeline = [{"$currentOp": scope}, {"$group": group}, {"$sort": {"n": -1}}, {"$limit": MOST}]
+    return {"aggregate": 1, "pipeline": pipeline, "cursor": {"batchSize": MOST + 1}}
 
 
 class MemberConnections(Lean):
@@ -138,9 +142,9 @@ def clients(groups: list[Json]) -> list[Client]:
     for group in groups:
         who = group.get("_id") or {}
         app, host, driver = (label(who.get(k)) for k in ("app", "client", "driver"))
-        if not app and not driver and host in ("", "internal"):
+        if driver.startswith(_INTERNAL) or (not app and not driver and host in ("", "internal")):
             continue
-        counts = sums.setdefault((app, "" if host == "internal" else host, driver), [0, 0])
+        counts = sums.setdefault((app, "" if host == "internal" else host.lstrip("_["), driver), [0, 0])
         counts[0] += whole(group, "n") or 0
         counts[1] += whole(group, "active") or 0
     rows = [Client(app_name=a, host_group=h, driver=d, count=n, active=x) for (a, h, d), (n, x) in sums.items()]

@@ -22,7 +22,8 @@ RUNNING: Json = {
     "pipeline": [
         {"$currentOp": {"allUsers": True, "idleConnections": False, "idleSessions": True, "truncateOps": True}},
         {"$match": {"$or": [{"type": {"$ne": "idleSession"}}, {"transaction": {"$exists": True}}]}},
-        {"$sort": {"microsecs_running": -1}},
+        # open transactions first: an idle one has no running time and would be the first to fall over the edge
+        {"$sort": {"transaction.timeOpenMicros": -1, "microsecs_running": -1}},
         {"$limit": MOST},
     ],
     "cursor": {"batchSize": MOST + 1},

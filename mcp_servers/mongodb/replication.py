@@ -21,12 +21,19 @@ _REASONS = (("timeout", "timeout"), ("stepup", "step_up"), ("priority", "priorit
 
 
 class SetMember(Lean):
-    """``lag_s`` is how far its last write is behind the primary's; ``message`` is its last heartbeat's or its own."""
+    """``lag_s`` is how far its last write is behind the primary's; ``message`` is its last heartbeat's or its own.
+
+    ``delay_s`` is the lag it is configured to keep. ``priority`` 0 never becomes primary; ``votes`` 0 elects none.
+    """
 
     host: str
     state: str
     healthy: bool
     lag_s: float | None = None
+    delay_s: float | None = None
+    priority: float | None = None
+    votes: int | None = None
+    hidden: bool | None = None
     uptime_s: int | None = None
     sync_source: str = ""
     ping_ms: float | None = None
@@ -53,10 +60,14 @@ class SetView(Lean):
     initial_sync: str = ""
 
 
-def set_view(status: Json, seen_by: str) -> SetView:
+def set_view(status: Json, seen_by: str, config: Json | None = None) -> SetView:
+    """``config`` is a reply to ``replSetGetConfig``, where it could be read."""
     rows = [m for m in status.get("members") or [] if isinstance(m, Mapping)]
     newest = _newest(rows)
-    members = [_member(m, newest) for m in rows]
+    settings = (config or {}).get("config")
+    listed = settings.get("members") if isinstance(settings, Mapping) else None
+    said = {m.get("host"): m for m in listed or [] if isinstance(m, Mapping)}
+    members = [_member(m, newest, said.get(m.get("name")) or {}) for m in rows]
     members.sort(key=lambda m: (m.state != "PRIMARY", m.healthy, m.host))
     return SetView(
         name=clean(status.get("set"), 60),
@@ -77,7 +88,7 @@ def _newest(rows: list[Any]) -> datetime | None:
     return max(known, default=None)
 
 
-def _member(row: Any, newest: datetime | None) -> SetMember:
+def _member(row: Any, newest: datetime | None, said: Any) -> SetMember:
     written, state = moment(row.get("optimeDate")), whole(row, "state")
     healthy = number(row, "health") != 0
     counts = healthy and state not in (_ARBITER, None) and written is not None and newest is not None
@@ -87,6 +98,10 @@ def _member(row: Any, newest: datetime | None) -> SetMember:
         state=clean(row.get("stateStr"), 40) or "?",
         healthy=healthy,
         lag_s=lag,
+        delay_s=number(said, "secondaryDelaySecs") or number(said, "slaveDelay") or None,
+        priority=number(said, "priority"),
+        votes=whole(said, "votes"),
+        hidden=True if said.get("hidden") is True else None,
         uptime_s=whole(row, "uptime"),
         sync_source=clean(row.get("syncSourceHost"), 120),
         ping_ms=number(row, "pingMs"),
@@ -153,11 +168,14 @@ def _member_signals(member: SetMember, limits: Mapping[str, float]) -> list[Sign
     if reason:
         said = f"{member.state}: {member.message}" if member.message else f"the set sees it as {member.state}"
         return [signal("mongo.member_down", subject, said, reason=reason)]
-    if member.lag_s is not None and member.lag_s >= limits["lag_s"] + _HEARTBEAT_S:
-        said = f"{member.lag_s:g} s behind the primary" + (
-            f", syncs from {member.sync_source}" if member.sync_source else ""
-        )
-        return [signal("mongo.repl_lag", subject, said, value=member.lag_s, threshold=limits["lag_s"], unit="s")]
+    delay = member.delay_s or 0.0
+    if member.lag_s is not None and member.lag_s >= delay + limits["lag_s"] + _HEARTBEAT_S:
+        said = f"{member.lag_s:g} s behind the primary"
+        said += f", of which {delay:g} s are wanted" if delay else ""
+        said += f", syncs from {member.sync_source}" if member.sync_source else ""
+        return [
+            signal("mongo.repl_lag", subject, said, value=member.lag_s, threshold=delay + limits["lag_s"], unit="s")
+        ]
     return []
 
 

@@ -52,7 +52,7 @@ _VERBS = (
     "insert",
     "getMore",
 )
-_PLAN_WORD = re.compile(r"\b[A-Z][A-Z_]{2,30}\b|\{[^{}]{0,300}\}")
+_PLAN_WORD = re.compile(r"\b[A-Z][A-Z_]{2,30}(?:2D(?:SPHERE)?)?\b|\{[^{}]{0,300}\}")
 
 
 def field(name: Any) -> str:
@@ -60,7 +60,7 @@ def field(name: Any) -> str:
     told: list[str] = []
     for part in str(name)[:200].split("."):
         told.append(_segment(part))
-        if not _WORD.fullmatch(part):
+        if not _WORD.fullmatch(part) and part != "$**":
             break
     return cut(".".join(told), 80)
 
@@ -71,7 +71,7 @@ def label(name: Any, limit: int = 80) -> str:
 
 
 def _segment(part: str) -> str:
-    if part.isdigit() and len(part) <= 3:
+    if part == "$**" or (part.isdigit() and len(part) <= 3):
         return part
     return part if _SEGMENT.fullmatch(part) and not _DATA.search(part) else "?"
 
@@ -152,11 +152,18 @@ def _pipeline(stages: Any) -> str:
 
 
 def plan(summary: Any) -> str:
-    """``planSummary`` as stages and index keys; anything else in it goes."""
+    """``planSummary`` as stages and index keys, each told once; anything else in it goes."""
     if not isinstance(summary, str):
         return ""
     words = _PLAN_WORD.findall(summary[:1_000])
-    return cut(" ".join(w if not w.startswith("{") else _keys(w) for w in words), 160)
+    stages: list[str] = []
+    for word in words:
+        if word.startswith("{") and stages:
+            stages[-1] += f" {_keys(word)}"
+        elif not word.startswith("{"):
+            stages.append(word)
+    # a branch of $or is a stage each, and their number varies with the query
+    return cut(", ".join(dict.fromkeys(stages)), 160)
 
 
 def _keys(braces: str) -> str:

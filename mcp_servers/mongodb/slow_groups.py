@@ -1,5 +1,6 @@
 """Slow operations of one kind together: how many, how slow, how much they read for what they return, and what that means."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -19,17 +20,23 @@ CODES = (
     "mongo.lock_wait",
     "mongo.plan_change",
 )
+_FEW = re.compile(r"\$(?:group|count|bucket|bucketAuto|sortByCount|facet)\b")
 _PARTS = 4  # the window is compared with itself: its last quarter against the mean of the others
 
 
 class SlowGroup(Lean):
-    """Operations of one shape. Times in ms; ``scan_ratio`` is documents examined for one returned; sums over the group."""
+    """Operations of one shape. Times in ms; ``scan_ratio`` is documents examined for one returned; sums over the group.
+
+    ``plan`` is the newest operation's; ``plans`` (where there were several) in order of their last use, the newest last. ``plan_since`` is
+    when a member first used a plan that it had not used before in the window.
+    """
 
     ns: str
     op: str
     shape: str
     plan: str = ""
     plans: list[str] = Field(default_factory=list)
+    plan_since: str = ""
     count: int
     p50_ms: float
     p95_ms: float
@@ -60,14 +67,16 @@ def grouped(ops: list[SlowOp]) -> list[SlowGroup]:
 def _group(ops: list[SlowOp]) -> SlowGroup:
     ops = sorted(ops, key=lambda o: o.at)
     times = sorted(o.ms for o in ops)
-    plans = list(dict.fromkeys(o.plan for o in ops if o.plan))
+    plans = list(reversed(dict.fromkeys(o.plan for o in reversed(ops) if o.plan)))
+    changed = _changed(ops)
     docs, returned = _sum([o.docs for o in ops]), _sum([o.returned for o in ops])
     return SlowGroup(
         ns=ops[0].ns,
         op=ops[0].op,
         shape=ops[0].shape or (f"not told; hash {ops[0].hash}" if ops[0].hash else "not told"),
         plan=plans[-1] if plans else "",
-        plans=plans[:4] if len(plans) > 1 else [],
+        plans=plans[-4:] if len(plans) > 1 else [],
+        plan_since=iso(changed),
         count=len(ops),
         p50_ms=_quantile(times, 0.5),
         p95_ms=_quantile(times, 0.95),
@@ -88,6 +97,20 @@ def _group(ops: list[SlowOp]) -> SlowGroup:
     )
 
 
+def _changed(ops: list[SlowOp]) -> datetime | None:
+    """When a member last took up a plan that was new to it; members that differ from each other all the time changed nothing."""
+    known: dict[str, set[str]] = {}
+    latest: datetime | None = None
+    for op in ops:
+        if not op.plan or op.plan == "EOF":  # EOF: the collection was not there
+            continue
+        used = known.setdefault(op.host, set())
+        if used and op.plan not in used:
+            latest = op.at
+        used.add(op.plan)
+    return latest
+
+
 def _sum(values: list[int | None]) -> int | None:
     known = [v for v in values if v is not None]
     return sum(known) if known else None
@@ -106,7 +129,7 @@ def group_signals(group: SlowGroup, limits: Mapping[str, float]) -> list[Signal]
     found: list[Signal] = []
     since = {"since": group.first, "count": group.count}
     docs_each = (group.docs_examined or 0) / group.count
-    scans = "COLLSCAN" in group.plan
+    scans = any("COLLSCAN" in plan for plan in (group.plan, *group.plans))
     if scans and docs_each >= limits["scan_docs"]:
         said = f"{what}: {docs_each:,.0f} documents read each time without an index, p95 {group.p95_ms:g} ms"
         found.append(
@@ -120,7 +143,8 @@ def group_signals(group: SlowGroup, limits: Mapping[str, float]) -> list[Signal]
                 **since,
             )
         )
-    ratio = group.scan_ratio
+    # a grouping or a count returns few documents by its nature, however well it finds them
+    ratio = None if _FEW.search(group.shape) or group.op in ("count", "distinct") else group.scan_ratio
     if ratio is not None and ratio >= limits["scan_ratio"] and group.p95_ms >= limits["scan_ms"]:
         said = f"{what}: {ratio:,.0f} documents read for one returned, p95 {group.p95_ms:g} ms"
         found.append(signal("mongo.scan_ratio", subject, said, value=ratio, threshold=limits["scan_ratio"], **since))
@@ -133,9 +157,10 @@ def group_signals(group: SlowGroup, limits: Mapping[str, float]) -> list[Signal]
         found.append(
             signal("mongo.lock_wait", subject, said, value=waited, threshold=limits["lock_wait_ms"], unit="ms", **since)
         )
-    if group.plans:
-        said = f"{what}: plan went from {group.plans[0]} to {group.plan}"
-        found.append(signal("mongo.plan_change", subject, said, **since))
+    if group.plan_since:
+        others = [p for p in group.plans if p not in {group.plan, "EOF"}]
+        said = f"{what}: plan went from {others[-1] if others else group.plan} to {group.plan}"
+        found.append(signal("mongo.plan_change", subject, said, since=group.plan_since, count=group.count))
     return found
 
 

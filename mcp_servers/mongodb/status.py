@@ -178,7 +178,7 @@ def health_signals(
         since = iso(now - timedelta(seconds=row.uptime_s))
         said = f"the process runs for {row.uptime_s} s"
         tell("mongo.restart", said, float(row.uptime_s), limits["restart_s"], "s", since=since)
-    if row.flow_control_lagged:
+    if row.flow_control_lagged and row.role == "primary":  # only a primary slows writes
         found.append(signal("mongo.flow_control", subject, "the primary slows writes because secondaries lag"))
     if row.oplog_window_s is not None and row.oplog_window_s < limits["oplog_s"] and _old_enough(row, limits):
         said = f"the oplog holds {row.oplog_window_s / 3600:.1f} h"
@@ -198,7 +198,8 @@ def _ticket_signals(row: MemberHealth, first: Json, second: Json, limits: Mappin
         both = [_tickets(r, side) for r in (first, second)]
         low = all(a is not None and a < limits["tickets_ratio"] * (t or 128) for a, t in both)
         waiting = _waiting(second, side)
-        if low and (waiting is None or waiting > 0):
+        # without knowing who waits, few free tickets mean something only beside a fixed total
+        if low and (waiting > 0 if waiting is not None else both[1][1] is not None):
             available, total = both[1]
             queue = f", {waiting:g} operations wait" if waiting is not None else ""
             found.append(

@@ -9,6 +9,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_servers.common import strict
+from mcp_servers.common.change import SUSPECT, Change, onset_of
 from mcp_servers.common.envelope import Envelope, Page, Signal, ToolFailure, ok
 from mcp_servers.common.signals import signal
 from mcp_servers.common.timerange import Range, parse_range
@@ -19,7 +20,7 @@ from mcp_servers.mongodb.reading import Reading, iso
 
 DESCRIPTION = (
     "What happened to the MongoDB cluster in Atlas: changes (scale, configuration, version, failover, network and user lists) scored by "
-    "closeness to the window's end, Atlas' alerts, and indexes it advises. End the range at the symptom's start. Needs Atlas."
+    "closeness to the onset, Atlas' alerts, and indexes it advises. Needs Atlas."
 )
 CODES = ("change.before_onset", "change.none_found")
 _EVENTS, _PAGES = 200, 3
@@ -35,7 +36,8 @@ _REASONS = {
 class AtlasActivity(Envelope):
     """``changes``: the most suspicious first. ``blind_spots``: what could not be seen, without which "nothing" proves nothing."""
 
-    changes: list[c.Change]
+    onset: str
+    changes: list[Change]
     alerts: list[c.AtlasAlert] = Field(default_factory=list)
     suggested_indexes: list[c.SuggestedIndex] = Field(default_factory=list)
     blind_spots: list[str] = Field(default_factory=list)
@@ -44,9 +46,13 @@ class AtlasActivity(Envelope):
 def tools(context: Context) -> list[Tool]:
     async def get_atlas_activity(
         time_range: Annotated[str, Field(max_length=100)] = "24h",
+        onset: Annotated[
+            str, Field(max_length=40, description="when the symptom began, ISO 8601; empty: the end of the range")
+        ] = "",
         limit: Annotated[int, Field(ge=1, le=40)] = 15,
     ) -> Annotated[CallToolResult, AtlasActivity]:
         window = parse_range(time_range, context.clock(), timedelta(days=7))
+        began = min(onset_of(onset, window.end), context.clock())
         atlas, reading = await context.atlas(), Reading()
         cluster = atlas.atlas.cluster
         nothing: dict[str, Any] = {}
@@ -58,7 +64,7 @@ def tools(context: Context) -> list[Tool]:
         )
         if events is None and opened is None:
             raise ToolFailure(**reading.missing["events"].model_dump())
-        found = c.changes_of(events[0] if events else [], cluster, window.end)
+        found = c.changes_of(events[0] if events else [], cluster, began)
         raised = [a for row in [*(opened or []), *(closed or [])] if (a := c.alert_of(row, cluster)) is not None]
         alerts = [
             a for a in raised if a.status == "OPEN" or iso(window.start) <= (a.resolved or a.since) <= iso(window.end)
@@ -74,15 +80,18 @@ def tools(context: Context) -> list[Tool]:
         answer = AtlasActivity(
             summary="",
             window=window.window(),
+            onset=iso(began),
             signals=_signals(found, cluster, events is not None),
             changes=found[:limit],
             alerts=alerts[:limit],
             suggested_indexes=c.indexes_of(advice),
             blind_spots=blind,
-            notes=[*window.notes, "closeness is measured to the end of the window"],
+            notes=list(window.notes),
             page=Page(returned=min(limit, len(found)), total=len(found)),
             untrusted=["suggested_indexes[].index", "suggested_indexes[].ns"],
         )
+        if not onset:
+            answer.notes.append("no onset was given: closeness is measured to the end of the window")
         open_now = sum(a.status == "OPEN" for a in alerts)
         answer.summary = (
             f"{len(found)} changes in Atlas, {open_now} open alerts, {len(answer.suggested_indexes)} advised indexes"
@@ -115,7 +124,7 @@ async def _advice(atlas: Atlas) -> dict[str, Any]:
     )
 
 
-def _signals(found: list[c.Change], cluster: str, seen: bool) -> list[Signal]:
+def _signals(found: list[Change], cluster: str, seen: bool) -> list[Signal]:
     told = [
         signal(
             "change.before_onset",
@@ -123,11 +132,11 @@ def _signals(found: list[c.Change], cluster: str, seen: bool) -> list[Signal]:
             f"{change.what} on {change.target}, {change.minutes_before_onset:g} min before",
             reason=_REASONS.get(change.kind, "other"),
             value=change.score,
-            threshold=c.SUSPECT,
+            threshold=SUSPECT,
             since=change.at,
         )
         for change in found
-        if change.score >= c.SUSPECT
+        if change.score >= SUSPECT and (change.minutes_before_onset or 0) >= -2
     ]
     if seen and not found:
         told.append(

@@ -48,6 +48,7 @@ def tools(context: Context) -> list[Tool]:
             unused_indexes=_unused(rows),
             partial=topology.gaps(),
             notes=topology.notes(),
+            untrusted=["members[].indexes[].name", "members[].indexes[].key", "unused_indexes"],
         )
         for row in rows:
             for index in row.indexes:

@@ -49,7 +49,7 @@ def tools(context: Context) -> list[Tool]:
         if topology is None:
             return ok(_from_atlas(past, window, reading))
         began = time.monotonic()
-        samples, groups = await asyncio.gather(sample(topology.data, reading), _groups(topology.data, reading))
+        samples, (groups, full) = await asyncio.gather(sample(topology.data, reading), _groups(topology.data, reading))
         limits = context.settings.thresholds
         rows: list[c.MemberConnections] = []
         signals: list[Signal] = []
@@ -74,8 +74,10 @@ def tools(context: Context) -> list[Tool]:
             notes=[*window.notes, *topology.notes(), *notes, *past.notes],
             window=window.window() if past.series else None,
             history=past.series,
-            untrusted=["by_client[].app_name", "by_client[].driver"],
+            untrusted=["by_client[].app_name", "by_client[].driver", "by_client[].host_group"],
         )
+        if full:
+            answer.notes.append(f"{', '.join(full)}: only the {c.MOST} largest groups of clients were counted")
         if len(held) > c.SHOWN:
             answer.notes.append(f"by_client shows the largest {c.SHOWN} of {len(held)} groups")
         if not signals and rows:
@@ -114,11 +116,15 @@ def _from_atlas(past: History, window: Range, reading: Reading) -> ConnectionMet
     return answer
 
 
-async def _groups(members: list[Member], reading: Reading) -> list[c.Json]:
-    """The clients of every member that keeps count of its own; a mongos shows its shards' connections instead."""
-    asked = [m for m in members if m.role != "mongos"]
-    parts = await asyncio.gather(*(reading.of(f"clients of {m.label}", m.rows(c.BY_CLIENT), []) for m in asked))
-    return [group for part in parts for group in part]
+async def _groups(members: list[Member], reading: Reading) -> tuple[list[c.Json], list[str]]:
+    """The clients of every member, and whose groups were too many to be read in full."""
+
+    async def one(member: Member) -> list[c.Json]:
+        return await member.rows(c.by_client(router=member.role == "mongos"))
+
+    parts = await asyncio.gather(*(reading.of(f"clients of {m.label}", one(m), []) for m in members))
+    full = [m.label for m, part in zip(members, parts, strict=True) if len(part) >= c.MOST]
+    return [group for part in parts for group in part], full
 
 
 def _summary(fullest: c.MemberConnections | None, members: int, held: list[c.Client]) -> str:

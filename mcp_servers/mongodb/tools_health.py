@@ -19,6 +19,7 @@ from mcp_servers.mongodb.client import Member, Topology
 from mcp_servers.mongodb.context import NO_DRIVER, Context
 from mcp_servers.mongodb.reading import Reading, whole
 from mcp_servers.mongodb.sampling import sample
+from mcp_servers.mongodb.shapes import label
 from mcp_servers.mongodb.viewing import view
 
 Json = dict[str, Any]
@@ -74,6 +75,10 @@ def tools(context: Context) -> list[Tool]:
                 row, more = atlas.complete(row, limits)
                 signals += more
             rows.append(row)
+        if atlas.rows:
+            more_rows, more = atlas.others({m.label for m in topology.members}, topology.away, now, limits)
+            rows += more_rows
+            signals += more
         if seen is not None:
             signals += r.set_signals(seen, now, limits, topology.primary is not None)
         version = rows[0].version if rows else ""
@@ -149,7 +154,7 @@ async def _disk(member: Member, reading: Reading) -> Json:
 
 
 def _databases(reply: Json) -> list[Storage]:
-    rows = [(clean(d.get("name"), 70), whole(d, "sizeOnDisk") or 0) for d in reply.get("databases") or []]
+    rows = [(label(d.get("name"), 70), whole(d, "sizeOnDisk") or 0) for d in reply.get("databases") or []]
     rows.sort(key=lambda d: (-d[1], d[0]))
     return [Storage(database=name, bytes=size) for name, size in rows[:_DATABASES]]
 

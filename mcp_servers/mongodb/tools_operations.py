@@ -13,6 +13,7 @@ from mcp_servers.mongodb import operations as o
 from mcp_servers.mongodb.context import Context
 from mcp_servers.mongodb.namespaces import OPTIONAL
 from mcp_servers.mongodb.reading import Reading
+from mcp_servers.mongodb.shapes import label
 
 DESCRIPTION = (
     "Operations that run on MongoDB now for at least `min_secs`, those that wait for locks, idle open transactions and index builds with "
@@ -35,7 +36,13 @@ def tools(context: Context) -> list[Tool]:
             *(reading.of(f"operations of {m.label}", m.rows(o.RUNNING), []) for m in topology.data)
         )
         raw = list(zip(topology.data, replies, strict=True))
-        seen = [s for m, rows in raw for r in rows if (s := o.operation(r, m.label, now)) is not None]
+        # a router tells of its shards' members, each row by its own name
+        seen = [
+            s
+            for m, rows in raw
+            for r in rows
+            if (s := o.operation(r, (m.role == "mongos" and label(r.get("host"), 200)) or m.label, now)) is not None
+        ]
         found = o.ordered([s for s in seen if o.wanted(s, min_secs, namespace)])
         signals = o.signals(found, context.settings.thresholds)
         answer = CurrentOperations(
@@ -45,7 +52,7 @@ def tools(context: Context) -> list[Tool]:
             partial=topology.gaps(),
             notes=topology.notes(),
             page=Page(returned=min(limit, len(found)), total=len(found)),
-            untrusted=["operations[].app", "operations[].desc", "operations[].shape"],
+            untrusted=["operations[].app", "operations[].client", "operations[].desc", "operations[].shape"],
         )
         full = [m.label for m, rows in raw if len(rows) >= o.MOST]
         if full:

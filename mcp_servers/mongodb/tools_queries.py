@@ -67,8 +67,10 @@ class _Found:
     profiled: int = 0
     databases: set[str] = field(default_factory=set)
 
-    def add(self, more: AtlasSlow) -> None:
+    def add(self, more: AtlasSlow, window: Range) -> None:
         """Put Atlas' operations beside these: one that stands in both counts once, and a profile alone speaks for its database."""
+        if more.complete:  # the whole window is known, however short the members' own memory is
+            self.covered_from = window.start
         same = {_key(o) for o in self.ops}
         self.ops += [o for o in more.ops if _key(o) not in same and parts(o.ns)[0] not in self.databases]
         self.sources += more.sources
@@ -95,7 +97,7 @@ def tools(context: Context) -> list[Tool]:
         )
         if topology is None and not more.sources:
             raise ToolFailure(**next(iter(reading.missing.values())).model_dump())
-        found.add(more)
+        found.add(more, window)
         ops = [o for o in found.ops if window.holds(o.at) and o.ms >= min_ms and _within(o.ns, namespace)]
         groups, limits = g.grouped(ops), context.settings.thresholds
         signals = [s for group in groups for s in g.group_signals(group, limits)]

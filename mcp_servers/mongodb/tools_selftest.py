@@ -14,7 +14,7 @@ from mcp_servers.common.untrusted import clean
 from mcp_servers.mongodb.atlas_client import Atlas, UnknownMetric
 from mcp_servers.mongodb.atlas_series import processes
 from mcp_servers.mongodb.client import Deployment, Member
-from mcp_servers.mongodb.connections import BY_CLIENT
+from mcp_servers.mongodb.connections import by_client
 from mcp_servers.mongodb.context import Context
 from mcp_servers.mongodb.operations import RUNNING
 from mcp_servers.mongodb.reading import moment
@@ -90,7 +90,7 @@ async def _of_driver(deployment: Deployment, context: Context) -> Health:
 def _reads(member: Member) -> dict[str, list[Awaitable[object]]]:
     """For each tool the reads it cannot do without, as the tools themselves send them."""
     return {
-        "get_connection_metrics": [member.ask(STATUS), member.ask(BY_CLIENT)],
+        "get_connection_metrics": [member.ask(STATUS), member.ask(by_client(router=member.role == "mongos"))],
         "get_query_performance": [member.ask({"getLog": "global"}), member.ask({"listDatabases": 1, "nameOnly": True})],
         "get_database_health": [member.ask(STATUS)],
         "get_current_operations": [member.ask(RUNNING)],

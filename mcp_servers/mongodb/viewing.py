@@ -1,10 +1,20 @@
 """Asking for the replica set's state: the primary knows best, any other member is better than nobody."""
 
+from typing import Any
+
 from mcp_servers.common.envelope import ErrorInfo, ToolFailure
-from mcp_servers.mongodb.client import Topology
+from mcp_servers.mongodb.client import Member, Topology
 from mcp_servers.mongodb.replication import SetView, set_view
 
 _TRIES = 3
+
+
+async def _config(member: Member) -> dict[str, Any] | None:
+    """What the members are meant to be; without it a member that lags on purpose looks like one that fell behind."""
+    try:
+        return await member.ask({"replSetGetConfig": 1})
+    except ToolFailure:
+        return None
 
 
 async def view(topology: Topology) -> SetView:
@@ -19,7 +29,7 @@ async def view(topology: Topology) -> SetView:
     last: ErrorInfo | None = None
     for member in asked[:_TRIES]:
         try:
-            return set_view(await member.ask({"replSetGetStatus": 1}), member.label)
+            return set_view(await member.ask({"replSetGetStatus": 1}), member.label, await _config(member))
         except ToolFailure as failure:
             last = last or failure.info
     assert last is not None

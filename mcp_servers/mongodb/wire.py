@@ -14,6 +14,7 @@ READS = frozenset(
         "buildInfo",
         "serverStatus",
         "replSetGetStatus",
+        "replSetGetConfig",
         "connectionStatus",
         "getParameter",
         "getLog",
@@ -44,6 +45,12 @@ def checked(body: Mapping[str, Any], limit_ms: int) -> dict[str, Any]:
     if _CODE & set(_keys(body)):
         raise NotARead(f"{name} holds an operator that runs code, writes or reads another collection")
     return {**body, "maxTimeMS": limit_ms}
+
+
+def told(body: Mapping[str, Any]) -> str:
+    """The command as an error names it: of an aggregate the source is what needs a permission."""
+    name, pipeline = next(iter(body), ""), body.get("pipeline")
+    return f"aggregate with {next(iter(pipeline[0]))}" if name == "aggregate" and pipeline else name
 
 
 def _statistics(body: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ UNITS = {"CONNECTIONS": "SCALAR", "TICKETS_AVAILABLE_READS": "SCALAR", "TICKETS_
          "OPLOG_MASTER_TIME": "SECONDS", "OPLOG_SLAVE_LAG_MASTER_TIME": "SECONDS", "EXTRA_INFO_PAGE_FAULTS": "SCALAR_PER_SECOND",
          "ASSERT_REGULAR": "SCALAR_PER_SECOND", "OPCOUNTER_QUERY": "SCALAR_PER_SECOND", "OPCOUNTER_CMD": "SCALAR_PER_SECOND",
          "DISK_PARTITION_IOPS_TOTAL": "SCALAR_PER_SECOND", "DISK_PARTITION_SPACE_PERCENT_FREE": "PERCENT"}  # fmt: skip
+HOSTS = ("orders-shard-00-00.x1y2z.mongodb.net:27017", "orders-shard-00-01.x1y2z.mongodb.net:27017")
 _WHO = web.RequestKey("who", str)
 _STEP = {"PT1M": 60, "PT5M": 300, "PT1H": 3_600}
 
@@ -40,11 +41,13 @@ def calm() -> dict[str, list[float]]:
 class AtlasStandIn:
     """Use as an async context manager; gives the URL.
 
-    ``asked``: (method, path, query) of each request; ``faults``: part of a path -> (status, body, headers).
+    ``hosts``: what drivers connect to, the primary first; Atlas' own names for them differ. ``asked``: (method, path, query) of each
+    request; ``faults``: part of a path -> (status, body, headers).
     """
 
-    def __init__(self, *, life_s: int = 3_600) -> None:
+    def __init__(self, *, life_s: int = 3_600, hosts: Sequence[str] = HOSTS) -> None:
         self.life_s = life_s
+        self.hosts = list(hosts)
         self.metrics = calm()
         self.events: list[Json] = []
         self.alerts: list[Json] = []
@@ -145,9 +148,9 @@ class AtlasStandIn:
         if request.match_info["g"] != PROJECT:
             return problem(404, "GROUP_NOT_FOUND", "no such project")
         rows = []
-        for n, kind in enumerate(("REPLICA_PRIMARY", "REPLICA_SECONDARY")):
-            host, alias = f"atlas-abc-shard-00-0{n}.x1y2z.mongodb.net", f"orders-shard-00-0{n}.x1y2z.mongodb.net"
-            rows.append({"id": f"{host}:27017", "hostname": host, "port": 27017, "userAlias": alias, "typeName": kind,
+        for n, (alias, _, port) in enumerate(h.rpartition(":") for h in self.hosts):
+            host, kind = f"atlas-abc-shard-00-0{n}.x1y2z.mongodb.net", "REPLICA_SECONDARY" if n else "REPLICA_PRIMARY"
+            rows.append({"id": f"{host}:{port}", "hostname": host, "port": int(port), "userAlias": alias, "typeName": kind,
                          "replicaSetName": "atlas-abc-shard-0", "version": "8.0.4", "groupId": PROJECT})  # fmt: skip
         return web.json_response({"results": rows, "totalCount": len(rows)})
 

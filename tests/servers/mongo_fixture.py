@@ -12,11 +12,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mcp import Client
+from mcp.types import CallToolResult
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from mcp_servers.mongodb.server import create_server
+from mcp_servers.common.context import utc_now
+from mcp_servers.common.server import build
+from mcp_servers.mongodb import (
+    tools_atlas_activity,
+    tools_atlas_metrics,
+    tools_collection,
+    tools_connections,
+    tools_health,
+    tools_operations,
+    tools_queries,
+    tools_replication,
+    tools_selftest,
+)
+from mcp_servers.mongodb.context import Context
+from mcp_servers.mongodb.settings import load
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -73,10 +87,31 @@ def fill(port: int) -> None:
         list(shop["orders"].aggregate([{"$match": {"card": SECRET}}, {"$group": {"_id": "$v", "n": {"$sum": 1}}}]))
 
 
-async def call(environ: dict[str, str], tool: str, **arguments: Any) -> Json:
-    """The structured answer of one call to a server with these settings, an error included."""
-    async with Client(create_server(environ)) as client:
-        result = await client.call_tool(tool, arguments)
+MODULES = {
+    "get_atlas_activity": tools_atlas_activity,
+    "get_atlas_metrics": tools_atlas_metrics,
+    "get_collection_stats": tools_collection,
+    "get_connection_metrics": tools_connections,
+    "get_current_operations": tools_operations,
+    "get_database_health": tools_health,
+    "get_query_performance": tools_queries,
+    "get_replication_status": tools_replication,
+    "health": tools_selftest,
+}
+
+
+async def call(environ: dict[str, str], tool: str, /, at: datetime | None = None, **arguments: Any) -> Json:
+    """The structured answer of one call, an error included; ``at`` stops the clock.
+
+    The tool stands behind the same door as in the whole server. A server of all tools and a client in front of it, which check every
+    schema anew, would cost more than the call: those are in `test_mongo_server` and `mongo_wire.Room`.
+    """
+    context = Context(load(environ), utc_now if at is None else lambda: at)
+    one = [t for t in MODULES[tool].tools(context) if t.name == tool]
+    server = build("rca-mongodb", "", one, context.settings.common, context.lifespan)
+    async with context.lifespan(server):
+        result = await server.call_tool(tool, arguments)
+        assert isinstance(result, CallToolResult)
         assert result.structured_content is not None, result.content
         return result.structured_content
 

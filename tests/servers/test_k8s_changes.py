@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_servers.kubernetes.change_model import AFTER_ONSET, NEARNESS, WEIGHT, score
+from mcp_servers.common.change import AFTER_ONSET, NEARNESS, WEIGHT, score
 from sandbox.cluster import sketch as k
 from sandbox.cluster.asking import Answer, ask
 

@@ -19,8 +19,8 @@ from mcp_servers.mongodb.server import create_server
 from mcp_servers.mongodb.settings import load
 from sandbox.atlas.server import PROJECT, AtlasStandIn, problem
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "security"))
-from attacker_kit import known_secrets
+sys.path.append(str(Path(__file__).parents[1]))
+from secrets_corpus import known_secrets
 
 Json = dict[str, Any]
 PRIMARY = "mongo/orders-shard-00-00.x1y2z.mongodb.net:27017"
@@ -216,6 +216,10 @@ async def test_connections_that_only_grow_while_the_work_does_not_are_told(stage
     stage.atlas.metrics["CONNECTIONS"] = [40.0 + 3 * i for i in range(60)]
     told = await stage.ask("get_connection_metrics")
     assert any("may not give its connections back" in n for n in told["notes"])
+    assert [(s["code"], s["baseline"], s["value"]) for s in told["signals"]] == [("mongo.conn_leak", 40.0, 217.0)] * 2
+    stage.atlas.metrics["CONNECTIONS"] = [40.0 + 3 * i - 60 * (i == 40) for i in range(60)]
+    assert "signals" not in await stage.ask("get_connection_metrics", time_range="58m"), "they were given back once"
+    stage.atlas.metrics["CONNECTIONS"] = [40.0 + 3 * i for i in range(60)]
     stage.atlas.metrics["OPCOUNTER_QUERY"] = [100.0 + 8 * i for i in range(60)]
     busier = await stage.ask("get_connection_metrics", time_range="59m")
     assert not any("may not give" in n for n in busier["notes"])
@@ -263,6 +267,11 @@ async def test_activity_is_changes_alerts_and_advice(stage: Stage) -> None:
     }
     assert told["blind_spots"]
     assert "jo@shop" not in json.dumps(told)
+    early = await stage.ask("get_atlas_activity", onset=ago(395))
+    assert [c["kind"] for c in early["changes"]] == ["restart", "scale"]
+    assert [(s["code"], s["since"]) for s in early["signals"]] == [("change.before_onset", early["changes"][0]["at"])]
+    assert early["changes"][1]["note"] == "reaction: it followed the onset"
+    assert (await stage.ask("get_atlas_activity", onset="yesterday"))["error"]["code"] == "VALIDATION"
     stage.atlas.events = []
     assert (await stage.ask("get_atlas_activity", limit=14))["signals"][0]["code"] == "change.none_found"
 

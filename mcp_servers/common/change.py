@@ -1,4 +1,4 @@
-"""`Change`: something that was different before the symptom. One shape for rollouts, settings, scale, nodes.
+"""`Change`: something that was different before the symptom. One shape for all servers: rollouts, settings, scale, nodes, databases.
 
 The score is arithmetic, so that two people who look at the same incident see the same order: the weight of the kind, times how near the
 changed object is to the target, times how shortly before the onset it happened.
@@ -6,16 +6,15 @@ changed object is to the target, times how shortly before the onset it happened.
 
 import math
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
 
-from mcp_servers.common.envelope import Lean
-from mcp_servers.kubernetes.quantities import iso
-from mcp_servers.kubernetes.revisions import Precision
+from mcp_servers.common.envelope import Lean, ToolFailure
 
-ChangeKind = Literal[
+Precision = Literal["exact", "upper_bound", "inferred"]
+WorkloadKind = Literal[
     "rollout",
     "rollback",
     "restart",
@@ -42,6 +41,8 @@ ChangeKind = Literal[
     "job",
     "crd_release",
 ]
+DatabaseKind = Literal["db_ddl", "db_config", "alert_rule"]
+ChangeKind = WorkloadKind | DatabaseKind
 Relation = Literal["self", "dependency", "config_of", "same_node", "same_namespace", "cluster"]
 
 WEIGHT: dict[ChangeKind, float] = {
@@ -57,6 +58,8 @@ WEIGHT: dict[ChangeKind, float] = {
     "resources": 0.8,
     "probe": 0.8,
     "hpa_limits": 0.8,
+    "db_ddl": 0.8,
+    "db_config": 0.8,
     "ingress": 0.8,
     "quota": 0.8,
     "scale": 0.7,
@@ -70,6 +73,7 @@ WEIGHT: dict[ChangeKind, float] = {
     "autoscale": 0.4,
     "cronjob_run": 0.4,
     "job": 0.4,
+    "alert_rule": 0.1,
 }
 NEARNESS: dict[Relation, float] = {
     "self": 1.0,
@@ -92,7 +96,7 @@ class Change(Lean):
     at: str
     at_precision: Precision
     kind: ChangeKind
-    target: str  # "Deployment/shop/checkout"
+    target: str  # "Deployment/shop/checkout", "mongo/orders"
     what: str  # one line, at most 160 characters
     diff: list[str] = Field(default_factory=list)
     actor: str = ""
@@ -102,6 +106,19 @@ class Change(Lean):
     sources: list[str]
     note: str = ""
     correlated: str = ""  # why this very change fits the pods that fail; "" where nothing tells
+
+
+def onset_of(told: str, otherwise: datetime) -> datetime:
+    """When the symptom began, as a caller says it; ``otherwise`` where nothing is said. Raises `ToolFailure` VALIDATION."""
+    if not told:
+        return otherwise
+    try:
+        at = datetime.fromisoformat(told)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ToolFailure(
+            "VALIDATION", f"onset {told[:40]!r} is not a time", hint="for example 2026-11-22T07:00:00Z"
+        ) from error
 
 
 def score(kind: ChangeKind, relation: Relation, minutes_before: float, precision: Precision) -> float:
@@ -132,7 +149,7 @@ def change(
     if minutes < -SLACK_MIN and kind in ("autoscale", "restart", "scale"):
         note = f"reaction: it followed the onset; {note}" if note else "reaction: it followed the onset"
     return Change(
-        at=iso(at),
+        at=at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         at_precision=precision,
         kind=kind,
         target=target,
