@@ -10,6 +10,7 @@ from bot.observe import logs
 ALL = (
     *("engine", "startup", "first_sign", "memory", "install_size"),
     *("hub_call", "log_mining", "tool_answers", "find_unhealthy", "alert_parsing"),
+    *("storm", "routing", "crowd"),
 )
 
 

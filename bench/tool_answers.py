@@ -65,6 +65,7 @@ SIGNOZ: tuple[Sample, ...] = (
     ("query_logs", WINDOW),
     ("query_logs", {**WINDOW, "service": "payments"}),
     ("get_exceptions", WINDOW),
+    ("get_request_gaps", WINDOW),
     ("search_traces", WINDOW),
     ("query_traces", {"trace_id": TRACE}),
     ("query_metrics", {**WINDOW, "metric_name": METRIC}),

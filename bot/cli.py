@@ -86,12 +86,30 @@ def investigate(
     ],
     output: Annotated[Output, typer.Option(help="text shows live progress on a terminal.")] = Output.text,
     playbook: Annotated[str, typer.Option(help="Use this playbook instead of matching one.")] = "",
+    record: Annotated[
+        Path | None, typer.Option(help="Leave a redacted recording for `rca replay` in this folder.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Investigate one alert without Slack."""
     from bot.commands import investigate as command
 
-    raise typer.Exit(command.run(alert, output.value, playbook, config))
+    raise typer.Exit(command.run(alert, output.value, playbook, config, record))
+
+
+@app.command()
+def replay(
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Recordings, folders of them, or a part of a name in record_dir; default: all of it."),
+    ] = None,
+    output: Annotated[Output, typer.Option(help="text is a table.")] = Output.text,
+    config: Config = None,
+) -> None:
+    """Investigate recorded alerts again with today's playbooks and show what changed; exit code 1 when a confirmed verdict flipped."""
+    from bot.commands import replay as command
+
+    raise typer.Exit(command.run(recordings or [], output.value, config))
 
 
 @app.command()
@@ -171,6 +189,23 @@ def playbooks_test(
     from bot.commands import playbooks as command
 
     raise typer.Exit(command.test(paths or [], config))
+
+
+@playbooks_app.command("new")
+def playbooks_new(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A name, or a file with an alert (any message or webhook) or a Prometheus rule; - reads standard input."
+        ),
+    ],
+    to: Annotated[Path | None, typer.Option("--to", help="Folder or file to write; default: print it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented starter with tests that pass; asks nothing."""
+    from bot.commands import playbooks_new as command
+
+    raise typer.Exit(command.run(source, to, force=force))
 
 
 @playbooks_app.command("schema")

@@ -39,6 +39,8 @@ def _program(expression: str, source: str) -> Any:
 
 
 def _clean(value: str) -> str:
+    if value.isascii():  # known without looking at it; routing asks this hundreds of times an alert
+        return value if len(value) <= MAX_VALUE else value[:MAX_VALUE]
     # Lone surrogates (from JSON escapes) cannot be encoded for re2.
     return value[:MAX_VALUE].encode("utf-8", "replace").decode("utf-8")
 

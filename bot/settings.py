@@ -114,6 +114,11 @@ class Settings(Strict):
         Path, ...
     ] = ()  # beside the shipped library; a playbook of the same id wins over the shipped one
     store_url: str = "sqlite:///rca.sqlite"
+    alertmanager_url: str = ""  # asked before an investigation whether the alert still fires; "": not asked
+    alertmanager_token: SecretStr | None = None
+    record_dir: Path | None = (
+        None  # where each investigation leaves a redacted cassette for `rca replay`; None: nowhere
+    )
     health_port: int = 8080
     limits: LimitSettings = LimitSettings()
     source: str = "defaults"  # where it was read, for messages
@@ -131,6 +136,9 @@ _VARIABLES: dict[str, Place] = {
     "RCA_MODEL_STANDARD": ("model", "standard"),
     "RCA_MODEL_COMPLEX": ("model", "complex"),
     "RCA_STORE_URL": ("store_url",),
+    "RCA_ALERTMANAGER_URL": ("alertmanager_url",),
+    "RCA_ALERTMANAGER_TOKEN": ("alertmanager_token",),
+    "RCA_RECORD_DIR": ("record_dir",),
     "RCA_HEALTH_PORT": ("health_port",),
 }
 # What an own server in this process gets of our environment: its backend, and what is common to all servers. Nothing else.
@@ -212,7 +220,10 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Set
     for i, directory in enumerate(dirs):
         if not directory.is_dir() and document:
             raise document.error(("playbook_dirs", i), f"{directory} is no folder; create it or correct the path")
-    return settings.model_copy(update={"playbook_dirs": dirs})
+    record = settings.record_dir.expanduser() if settings.record_dir else None
+    if record and ("record_dir",) not in from_variable:
+        record = folder / record
+    return settings.model_copy(update={"playbook_dirs": dirs, "record_dir": record})
 
 
 def _put(data: dict[str, Any], place: Place, value: str, document: Document | None) -> None:
@@ -331,6 +342,7 @@ def _check(settings: Settings, document: Document | None, named: dict[Place, str
         (("slack", "api_url"), settings.slack.api_url),
         (("model", "base_url"), settings.model.base_url),
         (("model", "azure_endpoint"), settings.model.azure_endpoint),
+        (("alertmanager_url",), settings.alertmanager_url),
     ):
         if url and (trouble := _address(url)):
             raise wrong(place, trouble)

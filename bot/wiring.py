@@ -1,5 +1,6 @@
 """The one place where the parts are put together."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -8,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from bot import __version__
 from bot.alerts.model import Alert
+from bot.investigation.anchor import windows_of
 from bot.investigation.investigator import Explain, Investigator
+from bot.investigation.still_firing import StillFiring
 from bot.playbooks.loader import Library, load_library
-from bot.playbooks.router import Router
+from bot.playbooks.shelf import Shelf
 from bot.settings import Settings, SettingsError
+from bot.tools.alertmanager import Alertmanager
+from bot.tools.capabilities_door import CapableTools
 from bot.tools.hub import CallRecord, Hub
 
 if TYPE_CHECKING:
@@ -30,7 +35,7 @@ class Bot:
     runtime: "Runtime"
     slack: "SlackRoom"
     hub: Hub
-    library: Library
+    shelf: Shelf
     health: "Health"
 
 
@@ -77,19 +82,30 @@ async def open_investigator(settings: Settings) -> AsyncIterator[Investigator]:
             "no tool server is configured, so there is nothing to look at. "
             "Set KUBECONFIG, or list servers in rca.yaml (docs/configuration.md)."
         )
-    router = Router(open_library(settings))
+    library = open_library(settings)
     async with open_hub(settings) as hub, open_analyst(settings) as analyst:
-        yield investigator(settings, hub, router, analyst)
+        yield investigator(settings, hub, library, analyst)[0]
 
 
-def investigator(settings: Settings, hub: Hub, router: Router, analyst: "Analyst | None") -> Investigator:
-    """The investigation's parts around a hub that is already open."""
+def investigator(
+    settings: Settings, hub: Hub, library: Library, analyst: "Analyst | None"
+) -> tuple[Investigator, Shelf]:
+    """The investigation's parts around a hub that is already open, and the shelf that its playbooks stand on."""
+    tools = CapableTools(hub, settings.servers)
+    shelf = Shelf(library, tools.instead)
     explain: Explain | None = None
     if analyst is not None:
         from bot.investigation.explain import Explainer
 
         explain = Explainer(analyst, hub)
-    return Investigator(hub, router.choose, explain, parallel_steps=settings.limits.parallel_steps)
+    return Investigator(tools, shelf.choose, explain, windows_of(hub.inventory), settings.limits.parallel_steps), shelf
+
+
+def looker(settings: Settings, hub: Hub) -> StillFiring:
+    """What asks an alert's sender whether it still fires, as far as senders are configured."""
+    token = settings.alertmanager_token.get_secret_value() if settings.alertmanager_token else ""
+    url = settings.alertmanager_url
+    return StillFiring(Alertmanager(url, token) if url else None, hub)
 
 
 @asynccontextmanager
@@ -101,6 +117,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
     from bot.incidents.store import Store
     from bot.investigation import render_markdown
     from bot.investigation.answer import answer
+    from bot.investigation.cassette_deck import investigate_recorded
     from bot.investigation.model import Report
     from bot.observe.health import Health
     from bot.observe.metrics import METRICS
@@ -116,7 +133,8 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(open_hub(settings, counted))
         analyst = await stack.enter_async_context(open_analyst(settings))
-        subject = investigator(settings, hub, Router(library), analyst)
+        subject, shelf = investigator(settings, hub, library, analyst)
+        stack.push_async_callback(_ended, asyncio.create_task(shelf.watch(), name="playbooks"))
         METRICS.build.labels(__version__).set(1)
         for server in settings.servers:
             METRICS.server_up.labels(server.name).set_function(partial(_up, hub, server.name))
@@ -126,7 +144,9 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
             return found.text, found.evidence
 
         async def investigated(alert: Alert, **more: Any) -> Report:
-            report = await subject.investigate(alert, **more)
+            report = await investigate_recorded(
+                subject, alert, folder=settings.record_dir, servers=tuple(s.name for s in settings.servers), **more
+            )
             if report.cost.model:
                 METRICS.model_calls.labels(report.cost.model).inc(report.cost.calls)
                 METRICS.model_tokens.labels(report.cost.model, "input").inc(report.cost.input_tokens)
@@ -136,11 +156,19 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
 
         store = Store(settings.store_url)
         room = SlackRoom(
-            settings.slack, store, render_file=render_markdown.render, playbooks=lambda: sorted(library.playbooks)
+            settings.slack, store, render_file=render_markdown.render, playbooks=lambda: sorted(shelf.library.playbooks)
         )
         stack.push_async_callback(room.close)
         await room.prepare()
-        runtime = Runtime(store, investigated, room.thread, answer=answered, limits=settings.limits)
+        runtime = Runtime(
+            store,
+            investigated,
+            room.thread,
+            answer=answered,
+            limits=settings.limits,
+            kin=lambda alert: shelf.choose(alert).playbook.gathers,
+            look=looker(settings, hub),
+        )
         stack.push_async_callback(runtime.stop)
         await runtime.start()
         stack.push_async_callback(room.disconnect)
@@ -157,7 +185,12 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         health.add("runtime", accepting)
         stack.push_async_callback(health.stop)
         await health.start()
-        yield Bot(runtime, room, hub, library, health)
+        yield Bot(runtime, room, hub, shelf, health)
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _up(hub: Hub, name: str) -> float:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from bot.alerts.clean import redacted, redacted_original, redacted_pairs
 from bot.alerts.drafts import Draft
 from bot.alerts.fingerprint import fingerprint, stem
 from bot.alerts.model import Alert, Link, Status
 from bot.alerts.subject import Subject, find
 from bot.alerts.words import level_of
-from mcp_servers.common.redaction import redact, redact_tree
+from mcp_servers.common.redaction import redact
 from mcp_servers.common.untrusted import sanitise_tree
 
 _PASSWORD = re.compile(r"(?i)(?:^|[^a-z])pwd$")
@@ -43,7 +44,7 @@ def _build(draft: Draft, source: str, raw: dict[str, Any]) -> Alert:
     subject = find(draft.labels, prose, draft.name, draft.values)
     return assemble(
         source=source,
-        name=draft.name,
+        name=draft.name.rstrip(" :"),
         status=draft.status or "firing",
         severity_word=draft.severity_word,
         summary=draft.summary,
@@ -90,22 +91,36 @@ def assemble(
     """An `Alert` of parts that are still as long and as secret as the sender made them; ``raw`` is `bounded` already."""
     clean_labels = _texts(labels)
     extra = (subject.namespace, subject.workload or stem(subject.pod), subject.service)
+    kept_values, kept_links = values[:60], links[:MAX_LINKS]
+    clean = iter(
+        redacted(
+            [
+                " ".join(name.split()),
+                severity_word,
+                summary,
+                description,
+                expr,
+                *kept_values,
+                *(part for link in kept_links for part in (link.title, link.url)),
+            ]
+        )
+    )
     return Alert(
         source=source,
-        name=redact(" ".join(name.split()))[:MAX_NAME],
+        name=next(clean)[:MAX_NAME],
         status=status,
         severity=level_of(severity_word) if severity_word else None,
-        severity_word=redact(severity_word)[:40],
-        summary=redact(summary)[:MAX_SUMMARY],
-        description=redact(description)[:MAX_DESCRIPTION],
+        severity_word=next(clean)[:40],
+        summary=next(clean)[:MAX_SUMMARY],
+        description=next(clean)[:MAX_DESCRIPTION],
+        expr=next(clean)[:2_000],
         labels=clean_labels,
         annotations=_texts(annotations),
-        values=tuple(redact(v)[:200] for v in values[:60]),
+        values=tuple([next(clean)[:200] for _ in kept_values]),
         starts_at=starts_at,
         ends_at=ends_at,
-        links=tuple(Link(title=redact(link.title), url=redact(link.url)) for link in links[:MAX_LINKS]),
+        links=tuple([Link(title=next(clean), url=next(clean)) for _ in kept_links]),
         fingerprint=fingerprint(source, name, clean_labels, values, extra),
-        expr=redact(expr)[:2_000],
         raw=raw,
         namespace=subject.namespace,
         pod=subject.pod,
@@ -121,8 +136,7 @@ def bounded(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The redacted original, or its beginning where it is larger than `MAX_RAW` characters or nested out of all proportion."""
     try:
         if len(json.dumps(raw, ensure_ascii=False, default=str)) <= MAX_RAW:
-            kept = redact_tree(sanitise_tree(raw))  # in this order: what cannot be seen must not hide a secret's shape
-            return dict(kept) if isinstance(kept, dict) else {}
+            return redacted_original(raw)
         text = json.dumps(sanitise_tree(raw), ensure_ascii=False, default=str)[:MAX_RAW]
     except (RecursionError, ValueError):
         return {"left_out": "the original is nested too deep to keep"}
@@ -131,5 +145,5 @@ def bounded(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _texts(pairs: Mapping[str, str]) -> dict[str, str]:
     bounded_pairs = {str(k)[:100]: str(v)[:8_000] for k, v in list(pairs.items())[:80]}
-    clean = redact_tree(bounded_pairs)  # before the cut, which could take half of a secret's shape away
+    clean = redacted_pairs(bounded_pairs)  # before the cut, which could take half of a secret's shape away
     return {k: "[redacted]" if v and _PASSWORD.search(k) else str(v)[:MAX_VALUE] for k, v in clean.items()}

@@ -18,10 +18,12 @@ from bot.alerts.words import (
     LINK_FIELDS,
     PLAIN_SEVERITIES,
     SEVERITIES,
+    STATUSES,
     VALUE_FIELDS,
     field_of,
     fold,
     level_of,
+    listed,
     status_of,
 )
 
@@ -35,6 +37,13 @@ _GENERIC = frozenset(
     ).split("|")
 )
 _RULE = re.compile(r"^[A-Za-z][A-Za-z0-9]*[a-z][A-Za-z0-9]*[A-Z_][A-Za-z0-9_]*$")
+_KEY = re.compile(r"^[a-z_][\w.\-/]*$")
+_NO_KEY = re.compile(r"[^\w.\-/]+")
+_LOOSE = listed(
+    "error err high major minor medium average moderate page ticket urgent hoch alta alto mittel media média"
+)
+# ``S1 Triggered``: a severity and what became of it in one field.
+_SURE: dict[str, Status] = {"triggered": "firing", "firing": "firing", "recovered": "resolved", "resolved": "resolved"}
 _SINCE = re.compile(
     r"(?i)\b(?:since|fired at|firing since|started(?: at)?|active since|seit|depuis|с)\b[:\s]{1,3}([^\n)]{10,60})"
 )
@@ -68,6 +77,7 @@ class Draft:
     links: tuple[Link, ...] = ()
     prose: list[str] = field(default_factory=list)
     card: Card = field(default_factory=Card)
+    stated: str = ""  # the word of a field that gives the status: ``down``, ``critical``, ``open``
 
     @property
     def name(self) -> str:
@@ -75,7 +85,7 @@ class Draft:
         heading = "" if fold(self.heading.name) in _GENERIC else self.heading.name
         if self.alertname:
             return self.alertname
-        if self.named and (not heading or not self.heading.strong or (is_rule(self.named) and not is_rule(heading))):
+        if self.named and (not heading or is_rule(self.named) or not (self.heading.strong or is_rule(heading))):
             return self.named
         return heading or self.named
 
@@ -128,14 +138,26 @@ def take(draft: Draft, entry: Entry) -> None:
         draft.annotations.setdefault(key.lower(), value)
     elif entry.field == "name":
         _take_name(draft, key, value)
-    elif entry.field == "status" and status_of(value):
-        draft.status = status_of(value)
+    elif entry.field == "status" and _take_status(draft, value):
+        return
     elif entry.field in ("summary", "description", "started", "ended", "expr"):
         _annotate(draft, entry.field, value)
     elif fold(key) in VALUE_FIELDS:
         draft.annotations.setdefault(key.lower(), value)
     else:
         _label(draft, key, value)
+
+
+def _take_status(draft: Draft, value: str) -> bool:
+    """A status field's word; ``critical`` and ``warning`` there say both that it is on and how bad it is."""
+    status, word = status_of(value), fold(undecorate(value))
+    if word not in STATUSES and word not in _LOOSE and SEVERITIES.get(word) in ("critical", "warning"):
+        word = str(SEVERITIES[word])
+    if word in ("critical", "warning"):
+        status, draft.severity_word = "firing", draft.severity_word or word
+    if status:
+        draft.status, draft.stated = status, word
+    return bool(status)
 
 
 def _take_name(draft: Draft, key: str, value: str) -> None:
@@ -167,12 +189,13 @@ def _label(draft: Draft, key: str, value: str) -> None:
     """A label, verbatim; a field's title such as ``Pod Name`` becomes a label's name."""
     folded = fold(key)
     what = field_of(key)
-    name = key if re.match(r"^[a-z_][\w.\-/]*$", key) else (what or re.sub(r"[^\w.\-/]+", "_", folded).strip("_"))
+    name = key if _KEY.match(key) else (what or _NO_KEY.sub("_", folded).strip("_"))
     if folded in ("alertname", "alert_name"):
         draft.alertname, name = draft.alertname or value, "alertname"
     elif what == "severity" or folded in ("severity", "level", "priority"):
         draft.severity_word = value if level_of(value) or not draft.severity_word else draft.severity_word
-        name = "severity" if what == "severity" and folded not in ("level", "priority") else name
+        draft.status = draft.status or next((s for w in value.split()[1:3] if (s := _SURE.get(fold(w)))), None)
+        name = folded if folded in ("level", "priority") else "severity" if what == "severity" else name
     if name and len(draft.labels) < MAX_LABELS:
         draft.labels.setdefault(name, value)
 

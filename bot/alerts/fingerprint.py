@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from bot.alerts.shapes import pod_owner, shape_of
 from bot.alerts.subject import normal
 
-_VOLATILE = frozenset(
+VOLATILE = frozenset(
     [
         "uid",
         "pod_uid",
@@ -80,7 +80,7 @@ def fingerprint(
     has_owner = any(k in known for k in ("pod", "k8s_pod_name", "exported_pod", "deployment", "k8s_deployment_name"))
     kept: list[tuple[str, str]] = []
     for key, value in sorted(known.items()):
-        if key in _VOLATILE or (has_owner and key in ("node", "k8s_node_name", "host_name", "nodename")):
+        if key in VOLATILE or (has_owner and key in ("node", "k8s_node_name", "host_name", "nodename")):
             continue
         kept.append((key, stem(value) if "pod" in key else value))
     bare = [stem(v) for v in values if shape_of(v) not in ("uid", "address", "severity", "reason", "url", "number")]

@@ -8,6 +8,7 @@ texts unescaped, in reading order and bounded. Nothing here raises, whatever JSO
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from bot.alerts.markup import MAX_TEXT, add_link, plain
@@ -32,6 +33,7 @@ class Card:
     fields: tuple[tuple[str, str], ...] = ()
     fallback: str = ""
     footer: str = ""
+    author: str = ""
     color: str = ""
     title_link: str = ""
     ts: float | None = None
@@ -44,7 +46,7 @@ class Card:
         return not (self.title or self.pretext or self.text or self.fields)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """A message as the senders' modules see it. ``edited`` is true for the new version that a ``message_changed`` event carries."""
 
@@ -63,13 +65,29 @@ class Message:
     is_bot: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """All that a reader sees, one part a line."""
         parts: list[str] = []
         for card in self.cards:
             parts += [card.pretext, card.title, card.text, *(f"{k}: {v}" for k, v in card.fields), card.footer]
         return "\n".join(p for p in parts if p)
+
+    @cached_property
+    def beginning(self) -> str:
+        """The first 4,000 characters of `text`: enough to know a sender by its phrases."""
+        return self.text[:4_000]
+
+    @cached_property
+    def addresses(self) -> str:
+        """All links of the message, one a line."""
+        return "\n".join(u for c in self.cards for u in (c.title_link, *(link.url for link in c.links)) if u)
+
+    @cached_property
+    def signed(self) -> tuple[str, ...]:
+        """Under which names the message was sent: the bot's, and those that its first cards show."""
+        names = (self.username, *(name for c in self.cards[:5] for name in (c.footer, c.author)))
+        return tuple(name for name in names if name)
 
 
 def flatten(message: Mapping[str, Any]) -> Message:
@@ -167,6 +185,7 @@ class _Reader:
             fields=tuple([*fields, *block_fields][:MAX_FIELDS]),
             fallback=fallback,
             footer=self.text(attachment.get("footer"))[:300],
+            author=author[:300],
             color=_word(attachment.get("color")),
             title_link=title_link,
             ts=_number(attachment.get("ts")),

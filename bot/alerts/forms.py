@@ -8,6 +8,7 @@ unless a field said them already. A message of a known sender in an unknown form
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from bot.alerts.build import build
 from bot.alerts.drafts import Draft
@@ -37,7 +38,7 @@ def form(pattern: str, *, status: Status | None = None, severity: str = "", name
     return Form(re.compile(rf"(?i)^{pattern}"), status, severity, name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sender:
     """A product: ``names`` match how its bot or its footer is called, ``links`` its addresses, ``words`` its own phrases in the text.
 
@@ -53,16 +54,23 @@ class Sender:
 
     def sent(self, message: Message) -> bool:
         """Whether ``message`` is this product's."""
-        called = (message.username, *(c.footer for c in message.cards[:5]))
-        if self.names and any(re.match(rf"(?i)(?:{self.names})\b", name) for name in called if name):
+        names, links, _ = self._patterns
+        if names and any(names.match(name) for name in message.signed):
             return True
-        if self.links and re.search(rf"(?i)https?://(?:{self.links})", _addresses(message)):
+        if links and links.search(message.addresses):
             return True
         return self.said(message)
 
     def said(self, message: Message) -> bool:
         """Whether the text holds one of this product's own phrases."""
-        return bool(self.words) and bool(re.search(rf"(?i){self.words}", message.text[:4_000]))
+        words = self._patterns[2]
+        return bool(words and words.search(message.beginning))
+
+    @cached_property
+    def _patterns(self) -> "tuple[re.Pattern[str] | None, ...]":
+        sources = (rf"(?:{self.names})(?!\w)", rf"https?://(?:{self.links})", self.words)
+        given = (self.names, self.links, self.words)
+        return tuple(re.compile(f"(?i){s}") if g else None for s, g in zip(sources, given, strict=True))
 
     def parse(
         self, message: Message, drafts: list[Draft], correct: Callable[[Draft], None] | None = None
@@ -120,10 +128,6 @@ def _raw_lines(cards: Sequence[Card]) -> Iterator[str]:
         yield from (card.pretext.split("\n")[0], card.title)
         yield from card.text.split("\n")[:MAX_LINES]
         yield from (f"{k}: {v}" for k, v in card.fields)
-
-
-def _addresses(message: Message) -> str:
-    return "\n".join(u for c in message.cards for u in (c.title_link, *(link.url for link in c.links)) if u)
 
 
 def _merged(drafts: list[Draft]) -> Draft:

@@ -5,7 +5,7 @@ digests, dead man's switches. Each check gives its reason in words, for the log 
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from bot.alerts.flatten import Message
 from bot.alerts.heading import read_heading
@@ -59,7 +59,7 @@ _DIGEST = re.compile(
     r"\b(?:digest|summary|report|recap|overview|handover|handoff|review)\b"
     r"|\b(?:digest|recap|handover|post-?mortem|retrospective)\b|\balerts? (?:in|over|during) the (?:last|past)\b"
     r"|\b(?:last|past) (?:\d+ ?(?:h|hours?|days?|d)|day|week|month)\b[^\n]{0,40}\balerts?\b"
-    r"|\btop \d* ?alerts\b|\balert (?:summary|statistics|stats|report)\b"
+    r"|^\W{0,8}summary (?:of|for)\b|\btop \d* ?alerts\b|\balert (?:summary|statistics|stats|report)\b"
 )
 _REPORT = re.compile(
     r"(?i)^\W*(?:probable |likely |suspected )?(?:root[ -]cause|rca|investigation|analysis|diagnosis|findings|verdict|hypothesis)\b"
@@ -82,16 +82,49 @@ _OFFICE = re.compile(
     r"|\b(?:runbook|playbook|dashboard|rule|documentation|docs?) (?:\S+ )?(?:has been|was|is) "
     r"(?:updated|edited|changed|created|added|moved)\b"
 )
+# Acts upon records and upon the alerting itself: somebody did something. An alert says how something is.
+_ACT = re.compile(
+    r"(?i)^\W{0,8}(?:created|updated|edited|changed|deleted|removed|added|enabled|disabled|silenced|unsilenced|muted|unmuted|assigned"
+    r"|reassigned|escalated|merged|scheduled|renamed|approved|published|shared) "
+    r"|\bmonitors?\b[^\n]{0,60}\b(?:created|edited|deleted|modified|renamed|enabled|disabled|muted|paused)\b"
+    r"|\b(?:alert(?:ing)? rules?|thresholds?|tickets?|silences?|runbooks?|dashboards?|polls?|access requests?)\b[^\n]{0,60}"
+    r"\b(?:created|edited|changed|updated|raised|lowered|deleted|modified|renamed|enabled|disabled|muted|closed)\b"
+    r"|^\W{0,8}(?:new |updated )?(?:support )?(?:ticket|case|task|story|request|bug) #?[\w-]{0,12}\d"
+)
+_WORK = re.compile(  # what is built and tried out: its failures are for who builds it
+    r"(?i)^(?![^\n]{0,60}\b(?:synthetics?|health|probes?|uptime)\b)"
+    r"\W{0,8}(?:[\w.-]{1,40} ){0,3}(?:tests?|test suites?|e2e|lint|builds?|ci|terraform|scans?|quality gate|releases?"
+    r"|deploys?)(?![\w-])[^\n]{0,40}\b(?:fail(?:ed|ing|s)?|passed|succeeded|finished|started|broken|green|red|queued|done)\b"
+    r"|^\W{0,8}(?:[\w.-]{1,40} ){0,2}(?:retro|game ?day|drill)\b"
+)
+_STATUS_PAGE = re.compile(
+    r"(?i)\bthis incident has been resolved\b|\ba fix has been implemented\b|\bwe are (?:currently |continuing to |still )?"
+    r"(?:investigating (?:this|the|an?|reports|elevated|increased)|monitoring (?:the|for)|working on)\b"
+)
 _SCHEDULED = re.compile(r"\bscheduledChange\b|\bAWS_[A-Z0-9_]{3,60}(?:_SCHEDULED|_MAINTENANCE|_NOTIFICATION)\b")
 _TOOLS = re.compile(
     r"(?i)^(?:argo ?cd|argo rollouts|github|gitlab|bitbucket|jenkins|circleci|travis|buildkite|teamcity|jira|linear|confluence|renovate"
     r"|dependabot|spinnaker|octopus|harness|drone|tekton|flux|fluxcd|google calendar|polly|geekbot|standup|donut|giphy|zoom|slackbot)\b"
 )
-_GITOPS = re.compile(r"(?i)^(?:argo ?cd|flux(?:cd)?)\b|(?:kustomize|helm|notification)-controller$")
+_GITOPS = re.compile(
+    r"(?i)^(?:argo ?cd|flux(?:cd)?)\b|(?:kustomize|helm|source|notification)-controller$|^(?:kustomization|helmrelease|gitrepository)/\S+$"
+)
+_GITOPS_SAID = re.compile(
+    r"(?i)\bapplication \S{1,120} (?:has degraded|sync is 'unknown')|\bsync operation of application \S{1,120} has failed\b"
+)
 _GITOPS_FAILED = re.compile(
     r"(?i)\b(?:has|is) degraded\b|\bsync operation of application [^\n]{1,120} has failed\b|\bfailed to sync\b|\bsync failed\b"
     r"|\bhealth check failed\b|\b(?:reconciliation|helm (?:install|upgrade)|dry-run|install|upgrade|kustomize build) failed\b"
 )
+# What an opening tells that is no alert; the second lot only where no failed synchronisation is reported.
+_NEWS = (
+    (_DIGEST, "a digest or a report"),
+    (_REPORT, "an analysis of an alert, not an alert"),
+    (_STAGE, "news of an incident that is known already"),
+    (_LIFE, "a notice of a change in the cluster"),
+    (_UPDATE, "a note about an alert's handling, not an alert"),
+)
+_DONE = ((_ACT, "a notice of what somebody did"), (_WORK, "a notice of a build, a test or a deployment"))
 _IDLE = re.compile(
     r"(?i)^(?:watchdog|dead ?man'?s? ?s(?:witch|nitch)|always ?firing|alertmanager ?heartbeat|heartbeat|info ?inhibitor"
     r"|prometheusalertmanagere2edeadmanswitch)$"
@@ -128,31 +161,36 @@ def notice(message: Message) -> str:
     """
     cards = message.cards[:4]
     openings = [t for c in cards for t in (c.title, c.pretext, c.text.strip("\n").split("\n", 1)[0]) if t][:8]
+    if _STATUS_PAGE.search(message.beginning) and not any(_counted(t) for t in openings):
+        return "news of a status page"
     if any(_marked(c.title, True) or _marked(c.pretext, True) or _marked(c.text.strip("\n"), False) for c in cards):
         return ""
-    if any(_DIGEST.search(opening[:300]) for opening in openings):
-        return "a digest or a report"
-    if any(_REPORT.search(opening) for opening in openings):
-        return "an analysis of an alert, not an alert"
     if _one_sentence(message):
         if any(opening.rstrip(" *_`").endswith("?") for opening in openings):
             return "a question"
         if any(_OFFICE.search(opening[:300]) for opening in openings):
             return "a notice among people"
-    if any(_STAGE.search(opening[:300]) for opening in openings):
-        return "news of an incident that is known already"
-    if any(_LIFE.search(opening) for opening in openings):
-        return "a notice of a change in the cluster"
-    if _SCHEDULED.search(message.text[:4_000]):
+    if _SCHEDULED.search(message.beginning):
         return "a change that was announced"
-    if any(_UPDATE.search(opening[:300]) for opening in openings):
-        return "a note about an alert's handling, not an alert"
-    if _GITOPS.search(message.username) and _GITOPS_FAILED.search(message.text[:4_000]):
+    about = _first(_NEWS, openings)
+    if about:
+        return about
+    if _GITOPS_SAID.search(message.beginning) or (
+        _GITOPS_FAILED.search(message.beginning) and any(_GITOPS.search(name) for name in message.signed)
+    ):
         return ""
+    about = _first(_DONE, openings)
+    if about:
+        return about
     fields = " ".join(title for c in message.cards for title, _ in c.fields)
     if _TOOLS.search(message.username) or any(_DEPLOY.search(text[:300]) for text in [*openings, fields]):
         return "a notice of a deployment or another tool"
     return ""
+
+
+def _first(checks: Sequence[tuple["re.Pattern[str]", str]], openings: Sequence[str]) -> str:
+    """The reason of the first check that one of ``openings`` meets, "" where none does."""
+    return next((why for pattern, why in checks if any(pattern.search(opening[:300]) for opening in openings)), "")
 
 
 def _one_sentence(message: Message) -> bool:
@@ -166,6 +204,10 @@ def _one_sentence(message: Message) -> bool:
 def _marked(text: str, prefixed: bool) -> bool:
     heading = read_heading(text, prefixed=prefixed)
     return heading.bracket in ("firing", "resolved", "alerting") or heading.firing is not None
+
+
+def _counted(text: str) -> bool:
+    return read_heading(text).firing is not None
 
 
 def idle(alert: Alert) -> str:

@@ -5,7 +5,8 @@ it apart from the outside in and leaves what it cannot tell: the values stay val
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from bot.alerts.markup import undecorate
@@ -43,12 +44,19 @@ class Heading:
 _OPEN = {"[": "]", "【": "】", "(": ")", "「": "」", "{": "}"}
 _MARK = re.compile(r"^([\[【(「])\s*([^\[\]【】()「」\n]{1,60}?)\s*[\]】)」]\s*[:：|–—-]?\s*")
 _SEVERITY_FIRST = re.compile(r"^(critical|warning|info|error|page|p[0-5])\s+([A-Za-z]\w{2,99})\b", re.IGNORECASE)
+_RANKED = re.compile(r"^(p[0-5]|sev-?[0-5])\s*[:：|–—]\s*(?=\S)", re.IGNORECASE)
+_PLACE = re.compile(r"^\[[A-Za-z][\w .-]{1,23}\]\s*(?=\[)|^\[[a-z][a-z0-9.-]{1,29}\]\s*(?=[A-Z][a-z]+[A-Z])")
 _OVER = re.compile(r"^(resolved|recovered)\s+(?:in|after)\s+\d[\d dhms]{0,20}\s*:\s*(?=\S)", re.IGNORECASE)
-_TICKET = re.compile(r"^#\d{1,9}\s*[:|–—-]\s*(?=\S)")
+_TICKET = re.compile(r"^#\d{1,9}\s*(?:[:|–—-]\s*(?=\S)|(?=\[))")
+_COUNTED = re.compile(
+    r"^(?P<n>\d{1,6})\s+(?:alerts?\s+|alert\(s\)\s+)?(?P<word>firing|resolved)(?:\s*[,;/&]?\s*(?P<m>\d{1,6})\s+(?:alerts?\s+)?resolved)?\W*$",
+    re.IGNORECASE,
+)
+_VIA = re.compile(r"\s+via\s+[\w .-]{2,40}(?:\(.{0,80})?$")
 _COUNT = re.compile(r"[\s:：(-]*(\d{1,6})\)?\s*$")
 _BARE = re.compile(
-    r"^(?:(FIRING|RESOLVED|ALARM|TRIGGERED|RECOVERED|(?:PROBLEM|RECOVERY)(?= (?:Host|Service)\b))[:\s(]*(\d{0,6})\)?\s*[:|–—-]*\s+"
-    r"|(PROBLEM|RECOVERY|OK|CRITICAL|WARNING|INSUFFICIENT_DATA)\s*[:|–—-]+\s*)(?=\S)"
+    r"^(?:(FIRING|RESOLVED|ALARM|TRIGGERED|RECOVERED|(?:PROBLEM|RECOVERY)(?= (?:Host|Service)\b))[:\s(\[]*(\d{0,6})[)\]]?\s*[:|–—-]*\s+"
+    r"|(ALERT)\s+(?=[A-Za-z_]\w{2,99}[\s{]+\w{1,60}\s?=)|(PROBLEM|RECOVERY|OK|CRITICAL|WARNING|INSUFFICIENT_DATA)\s*[:|–—-]+\s*)(?=\S)"
 )
 _LEAD = re.compile(r"^([^\W\d_][^\W\d]{0,24}(?:[ -][^\W\d_]{1,16}){0,2})(?:[:\s(#]+(\d{1,9})\)?)?\s*[:：|–—]\s*(?=\S)")
 _STRONG_ANYWHERE = re.compile(
@@ -59,7 +67,7 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 _TAIL_DASH = re.compile(
-    r"^(?P<name>.{2,200}?)\s*(?:[-–—|:]\s*|\()(?P<word>[^\W\d_]{2,20}|[Pp][0-5]|[Ss][Ee][Vv]-?\d)\)?$"
+    r"^(?P<name>.{2,200}?)\s*(?:[-–—|:]\s*|[(\[])(?P<word>[^\W\d_]{2,20}|[Pp][0-5]|[Ss][Ee][Vv]-?\d)[)\]]?$"
 )
 _NAGIOS = re.compile(
     r"^(?:Host|Service)\s+(?:Alert|Notification)?:?\s*(?P<object>[\w.\-]{1,120}(?:/[^/\n]{1,120}?)?)\s+is\s+(?P<word>[A-Z]{2,12})\b"
@@ -70,6 +78,11 @@ _TAIL_WORD = re.compile(
 _TRIGGERED_ON = re.compile(r"^\[\s*(?P<word>[A-Za-z -]{4,20}?) on \{(?P<tags>[^{}\n]{0,500})\}\s*\]\s*")
 _CHATBOT = re.compile(r"^CloudWatch Alarm\s*\|\s*(?P<name>[^|\n]{1,255}?)\s*\|.*$")
 _CLOUDWATCH = re.compile(r'^"(?P<name>[^"\n]{1,255})"\s+in\s+\S.*$')
+_SENTENCE = re.compile(
+    r"^Alert\s+(?P<name>\S.{1,150}?)\s+(?:(?:has|was|is|has been|just)\s+)?(?P<word>fired|firing|triggered|resolved|recovered)\b"
+)
+_SEVERE = re.compile(r"^(?P<word>[^\W\d_]{4,12}|P[0-5]|SEV-?\d)\s+(?:alert|alarm)$", re.IGNORECASE)
+_CERTAIN = frozenset(["firing", "resolved", "alerting", "triggered", "recovered", "fired"])
 _AZURE = re.compile(r"^(?P<word>Sev\s?\d)\s+Azure Monitor Alert\s+(?P<name>.+?)(?:\s+on\s+.*)?$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"^[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*$")
 _PREPOSITION = frozenset(["on", "for", "in", "at", "of", "by", "from"])
@@ -189,9 +202,23 @@ _PROSE = frozenset(
 
 def read_heading(line: str, *, prefixed: bool = True) -> Heading:
     """Take one line apart. ``prefixed`` admits words before a ``[FIRING:1]`` mark, as titles have and prose must not."""
-    shown = undecorate(" ".join(line[:1_000].split("\n", 1)[0].split()))
+    if not line:
+        return Heading()
+    known = _read(line[:1_000], prefixed)
+    return replace(known, labels=dict(known.labels), group=list(known.group), values=list(known.values))
+
+
+@lru_cache(maxsize=64)  # the gate and the reader ask for the same few lines of one message
+def _read(line: str, prefixed: bool) -> Heading:
+    shown = undecorate(" ".join(line.split("\n", 1)[0].split()))
     heading = Heading(text=shown)
-    rest = _TICKET.sub("", shown)
+    counted = _COUNTED.match(shown) if prefixed and shown[:1].isdigit() else None
+    if counted and int(counted["n"]):
+        _count(heading, counted)
+        return heading
+    rest = _TICKET.sub("", shown) if shown.startswith("#") else shown
+    if rest != shown:
+        rest = _VIA.sub("", rest)
     found = _STRONG_ANYWHERE.search(rest[:120])
     if found and found.start():
         before = rest[: found.start()].strip(" |:-–—")
@@ -207,6 +234,15 @@ def read_heading(line: str, *, prefixed: bool = True) -> Heading:
     return heading
 
 
+def _count(heading: Heading, counted: "re.Match[str]") -> None:
+    """``2 alerts firing, 1 resolved``: a mark that names nothing; the names stand below."""
+    number, over = int(counted["n"]), counted["word"].lower() == "resolved"
+    heading.status = "resolved" if over else "firing"
+    heading.firing = 0 if over else number
+    heading.resolved = number if over else int(counted["m"] or 0)
+    heading.strong = True
+
+
 def _strip_mark(heading: Heading, text: str) -> str:
     """``text`` after its leading mark, the mark noted in ``heading``; ``text`` itself where there is none."""
     tagged = _TRIGGERED_ON.match(text)
@@ -217,7 +253,7 @@ def _strip_mark(heading: Heading, text: str) -> str:
     if mark and mark[1] != "(" and _note(heading, mark[2], bracket=True):
         return text[mark.end() :]
     bare = _BARE.match(text)
-    word = (bare[1] or bare[3]) if bare else ""
+    word = (bare[1] or bare[3] or bare[4]) if bare else ""
     if bare and _note(heading, f"{word}:{bare[2]}" if bare[2] else word, bracket=False):
         heading.strong = True
         return text[bare.end() :]
@@ -225,6 +261,14 @@ def _strip_mark(heading: Heading, text: str) -> str:
     plain = _SEVERITY_FIRST.match(text)
     if plain and _identifier(plain[2]) and _note(heading, plain[1], bracket=False):
         return text[plain.start(2) :]
+    ranked = _RANKED.match(text)
+    if ranked and _note(heading, ranked[1], bracket=False):
+        heading.lead = heading.lead or fold(ranked[1])
+        return text[ranked.end() :]
+    place = _PLACE.match(text)
+    if place and not heading.prefix:  # [prod-eu] before what is said: where it comes from
+        heading.prefix = place[0].strip("[] ")
+        return text[place.end() :]
     over = _OVER.match(text)
     if over and _note(heading, over[1], bracket=False):
         heading.lead = heading.lead or fold(over[1])
@@ -298,6 +342,14 @@ def _strip_tail(heading: Heading, text: str) -> str:
         if word in SEVERITIES and word not in ("ok", "normal"):
             heading.severity_word = heading.severity_word or word
         return tail["name"] if heading.bracket or heading.strong else text
+    severe = _SEVERE.match(text)
+    if severe and _note(heading, severe["word"], bracket=False):
+        heading.lead = heading.lead or "alert"  # "CRITICAL ALERT": it names nothing, what is below does
+        return ""
+    sentence = _SENTENCE.match(text)
+    if sentence and not heading.lead:
+        heading.status = heading.status or STATUSES[fold(sentence["word"])]
+        return sentence["name"]
     dash = _TAIL_DASH.match(text)
     if dash and not re.search(r"\([^)]*\s[^)]*\)$", text):
         word = fold(dash["word"])
@@ -316,7 +368,7 @@ def _strip_tail(heading: Heading, text: str) -> str:
             return dash["name"].strip()
         if word in STATUSES and word not in ("down", "up", "open", "active"):
             heading.status = heading.status or STATUSES[word]
-            heading.strong = heading.strong or word in ("firing", "resolved", "alerting", "triggered", "recovered")
+            heading.strong = heading.strong or word in _CERTAIN
             return dash["name"].strip()
     return text
 

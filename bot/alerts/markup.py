@@ -24,6 +24,10 @@ _TABS = re.compile(r"\t[^\S\n]+")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 # A key's frame of dashes is decoration to whoever takes a text apart, so the key goes while the frame still shows what it is.
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL)
+# A link that was escaped is text: its label is shown, and it leads nowhere.
+_ESCAPED_LINK = re.compile(r"<https?://[^<>|\s]{1,2000}\|([^<>\n]{1,400})>", re.IGNORECASE)
+_MARKS = re.compile(r"[*`~]+|(?<!\w)_+|_+(?!\w)")
+_ENDS = re.compile(r"^[^\w\[【(\"'“/<{$%#@+-]+|[\s|•·:–—-]+$")
 _ESCAPE = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 
 
@@ -66,7 +70,7 @@ def plain(text: str, links: list[Link] | None = None) -> str:
         return match[0]
 
     text = text[:MAX_TEXT]
-    shown = _PEM.sub("[redacted:pem]", sanitise(unescape(_MARKUP.sub(one, text))))
+    shown = _PEM.sub("[redacted:pem]", sanitise(_ESCAPED_LINK.sub(r"\1", unescape(_MARKUP.sub(one, text)))))
     shown = _EMPTY_LINES.sub("\n\n", _TABS.sub("\t", _BLANKS.sub(" ", shown)))
     for match in _BARE_URL.finditer(shown):
         add_link(found, "", match[0].rstrip(".,;:)]}'"))
@@ -81,7 +85,8 @@ def add_link(links: list[Link], title: str, url: str) -> None:
 
 def undecorate(text: str) -> str:
     """One line without emoji codes, symbols at its ends and Slack's emphasis marks."""
-    text = _EMOJI_CODE.sub(" ", text)
-    text = re.sub(r"[*`~]+|(?<!\w)_+|_+(?!\w)", " ", text)
-    text = re.sub(r"^[^\w\[【(\"'“/<{$%#@+-]+|[\s|•·:–—-]+$", "", " ".join(text.split()))
+    if ":" in text:
+        text = _EMOJI_CODE.sub(" ", text)
+    text = _MARKS.sub(" ", text)
+    text = _ENDS.sub("", " ".join(text.split()))
     return text.strip()

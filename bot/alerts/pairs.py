@@ -36,7 +36,7 @@ _PAIR = re.compile(
     r"^[*_`\"'~\s]*(?P<key>[^\W\d_][^:=：*`\"\n|<>{}\[\]]{0,59}?)[*_`\"'~]*\s*(?P<sep>[:：=]|->|→)[*_`\"'~]*(?P<value>\s.*|(?<==).*|(?<=[*：`]).*|)$"
 )
 _TIGHT = re.compile(r"^[*_`\"'~\s]*(?P<key>[A-Za-z][A-Za-z0-9_.\- ]{0,59}?)[*_`\"'~]*:(?!//)(?P<value>[^\s:].*)$")
-_INLINE_BOLD = re.compile(r"(?<=[\w`\"'.,;:)%*\]])[ \t]+(?=\*[^*\n:]{1,40}:\*|\*[^*\n:]{1,40}\*:)")
+INLINE_BOLD = re.compile(r"(?<=[\w`\"'.,;:)%*\]])[ \t]+(?=\*[^*\n:]{1,40}:\*|\*[^*\n:]{1,40}\*:)")
 _LOGFMT = re.compile(
     r"(?<![\w.\-/])([A-Za-z_][\w.\-/]{0,99})\s?=\s?\"((?:[^\"\\]|\\.){0,1000})\"|(?<![\w.\-/])([A-Za-z_][\w.\-/]{0,99})=([^\s,\"{}]{1,300})"
 )
@@ -44,6 +44,7 @@ _MAP = re.compile(r"map\[([^\[\]]{0,3000})\]")
 _MAP_PAIR = re.compile(r"([A-Za-z_][\w.\-/]{0,99}):(.*?)(?=\s+[A-Za-z_][\w.\-/]{0,99}:|$)")
 _TAG = re.compile(r"(?:^|,)[\s`*]*([A-Za-z_][\w.\-/]{0,99})\s?[:=]\s?([^\s,`*:=][^\s,`*]{0,299})")
 _SPLIT = re.compile(r"\s+[|•·⋅]\s+|\t+|\s*;\s+")
+_SIGNS = re.compile(r"^(?:\s*:[a-z0-9_+-]{1,60}:)+\s*|^[^\w*`\"'_\[(<@#$/]+", re.IGNORECASE)
 _VERBS = frozenset(
     ["is", "was", "has", "have", "had", "are", "were", "will", "been", "the", "a", "an", "this", "that", "it", "there"]
 )
@@ -53,7 +54,7 @@ def quoted_pairs(text: str) -> list[tuple[str, str]]:
     """All ``k="v"`` and ``k=v`` of a label set, in order; values unquoted."""
     out: list[tuple[str, str]] = []
     for match in _LOGFMT.finditer(text[:MAX_LINE]):
-        key, value = (match[1], match[2]) if match[1] else (match[3], match[4])
+        key, value = (match[1], match[2]) if match[1] else (match[3], match[4].strip("`*'"))
         out.append((key, value.replace('\\"', '"').replace("\\\\", "\\")))
     return out
 
@@ -63,7 +64,7 @@ def read(text: str) -> list[Entry]:
     section: Section = ""
     entries: list[Entry] = []
     lines = [
-        piece.rstrip(", ") for line in text.split("\n")[:MAX_LINES] for piece in _INLINE_BOLD.split(line[:MAX_LINE])
+        piece.rstrip(", ") for line in text.split("\n")[:MAX_LINES] for piece in INLINE_BOLD.split(line[:MAX_LINE])
     ]
     skip = -1
     for i, line in enumerate(lines):
@@ -119,7 +120,7 @@ def _line(line: str) -> Iterator[Entry]:
 
 
 def _pair(text: str, bullet: bool) -> Entry | None:
-    text = re.sub(r"^(?:\s*:[a-z0-9_+-]{1,60}:)+\s*|^[^\w*`\"'_\[(<@#$/]+", "", text, flags=re.IGNORECASE)
+    text = _SIGNS.sub("", text)
     match = _PAIR.match(text)
     if not match:
         # ``pod:x`` without a space: only keys that everybody knows, so that times, addresses and prose stay what they are.

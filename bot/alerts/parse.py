@@ -18,6 +18,7 @@ from bot.alerts.senders import (
     datadog,
     dynatrace,
     elastalert,
+    gatus,
     gcp,
     general,
     gitops,
@@ -41,10 +42,11 @@ from bot.alerts.senders import (
 )
 
 # In this order: Alertmanager's machinery first, because its marks are the surest; products by their own marks; then everybody else.
-_MACHINERY = (("signoz", signoz), ("grafana", grafana), ("alertmanager", alertmanager))
+# Robusta passes Alertmanager's alerts on, in a shape of its own.
+_MACHINERY = (("signoz", signoz), ("grafana", grafana), ("robusta", robusta), ("alertmanager", alertmanager))
 _PRODUCTS = (
-    pagerduty, opsgenie, incident_io, splunk_on_call, datadog, newrelic, sentry, aws, azure, gcp, robusta, botkube, zabbix, netdata,
-    uptime_kuma, elastalert, checkly, pingdom, statuscake, better_stack, rollbar, honeycomb, dynatrace, nagios, gitops,
+    pagerduty, opsgenie, incident_io, splunk_on_call, datadog, newrelic, sentry, aws, azure, gcp, botkube, zabbix, netdata,
+    uptime_kuma, gatus, elastalert, checkly, pingdom, statuscake, better_stack, rollbar, honeycomb, dynatrace, nagios, gitops,
 )  # fmt: skip
 _SENDERS = (
     *_MACHINERY,

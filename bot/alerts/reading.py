@@ -7,13 +7,13 @@ then corrects what its sender does differently.
 import re
 from dataclasses import replace
 
-from bot.alerts.drafts import Draft, take, take_heading, take_surroundings
+from bot.alerts.drafts import Draft, is_rule, take, take_heading, take_surroundings
 from bot.alerts.flatten import Card, Message
 from bot.alerts.heading import Heading, read_heading
 from bot.alerts.markup import undecorate
 from bot.alerts.model import Status
-from bot.alerts.pairs import Entry, read
-from bot.alerts.words import PLAIN_SEVERITIES, STATUSES, VALUE_FIELDS, fold, listed
+from bot.alerts.pairs import INLINE_BOLD, Entry, read
+from bot.alerts.words import PLAIN_SEVERITIES, STATUSES, VALUE_FIELDS, field_of, fold, listed
 
 MAX_ALERTS = 50
 
@@ -21,7 +21,7 @@ _STATUS_LINE = re.compile(
     r"^(?:alerts?\s+)?(?P<word>[^\W\d_][^\d(:]{1,30}?)(?:\s+alerts?)?\s*(?:[:(]?\s*\d{1,6}\)?)?\s*:?$"
 )
 _MARKED_LINE = re.compile(
-    r"^\W{0,12}(?::[a-z0-9_+-]{1,40}:\s*){0,3}[*_`]{0,3}\[\s*(?:FIRING|RESOLVED|Firing|Resolved)\b"
+    r"^\W{0,12}(?::[a-z0-9_+-]{1,40}:\s*){0,3}[*_`]{0,3}\[\s*(?:FIRING|RESOLVED|[Ff]iring|[Rr]esolved)\b"
 )
 _BAR = re.compile(r"\s+[|•·]\s+")
 # Fields whose second appearance opens the next alert.
@@ -84,14 +84,19 @@ def _heading_of(card: Card) -> tuple[Heading | None, str]:
         return None, card.text  # a list of alerts, each opening with its name
     pieces = _pieces(lines[0]) or [lines[0]]
     heading = read_heading(pieces[0], prefixed=False)
-    if heading.strong or heading.status or heading.bracket or not any(e.kind == "pair" for e in read(pieces[0])):
+    led = heading.severity_word and heading.lead and any(c.isalpha() for c in heading.name)
+    key = heading.name.partition(":")[0]
+    led = led or (heading.severity_word and key[:1].isupper() and is_rule(key) and not field_of(key))
+    if led or heading.strong or heading.status or heading.bracket or not any(e.kind == "pair" for e in read(pieces[0])):
         return heading, "\n".join([*pieces[1:], *lines[1:]])
     return None, card.text
 
 
 def _pieces(line: str) -> list[str]:
     """``HighErrorRate | Severity: critical | Namespace: shop`` in parts; empty where the parts after the first are not fields."""
-    pieces = _BAR.split(line)
+    pieces = [piece for part in _BAR.split(line) for piece in (INLINE_BOLD.split(part) if "*" in part else (part,))]
+    if pieces and not undecorate(pieces[0]):
+        pieces = _BAR.split(line)  # an emoji before the first name is no part of its own
     if len(pieces) < 2 or not any(e.kind == "pair" for piece in pieces[1:] for e in read(piece)):
         return []
     return [pieces[0], *(f"severity: {p}" if fold(undecorate(p)) in PLAIN_SEVERITIES else p for p in pieces[1:])]
@@ -119,13 +124,17 @@ def _read_group(cards: list[Card]) -> list[Draft]:
             continue
         for entry in read(f"{title}: {value}" if title else value):
             take(common, entry)
-    chunks = _chunks("\n".join(t for t in rest if t), None if card.title else heading)
+    body = "\n".join(t for t in rest if t)
+    listed = common.heading.firing is not None and not common.heading.name and not common.alertname
+    chunks = _named_lines(body) if listed else []
+    chunks = chunks or _chunks(body, None if card.title else heading)
     drafts: list[Draft] = []
     for mark, text in chunks:
         base = (common if mark is None else apart).copy()
         if mark is not None:
             base.heading, base.status, base.severity_word, base.values = mark, None, "", []
             take_heading(base, mark)
+            base.status = base.status or common.status
             base.severity_word = base.severity_word or common.severity_word * bool(card.title)
         drafts += _read_body(base, text)
     for draft in drafts:
@@ -152,6 +161,21 @@ def _chunks(text: str, first: Heading | None) -> list[tuple[Heading | None, str]
             (read_heading(lines[start], prefixed=False), "\n".join([before, *lines[start + 1 : end]]).strip("\n"))
         )
     return out
+
+
+def _named_lines(text: str) -> list[tuple[Heading | None, str]]:
+    """A body below a title that only counts, cut at the lines that are nothing but a rule's name; empty where there are none.
+
+    Templates that print labels name the alert there: such bodies are left whole.
+    """
+    lines = text.split("\n")
+    at = [i for i, line in enumerate(lines) if is_rule(undecorate(line[:200]))]
+    if not at or any(e.field == "name" or fold(e.key) == "alertname" for e in read(text)):
+        return []
+    return [
+        (read_heading(lines[start], prefixed=False), "\n".join(lines[start + 1 : end]).strip("\n"))
+        for start, end in zip(at, [*at[1:], len(lines)], strict=True)
+    ]
 
 
 def _read_body(common: Draft, text: str) -> list[Draft]:

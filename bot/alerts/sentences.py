@@ -21,17 +21,19 @@ KINDS = {
 _OWNERS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet"})
 _NAME = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
 _SPACE = r"[a-z0-9][-a-z0-9]{0,62}"
+_END = r"(?![\w/…-]|\.\.)"  # where a name is over; a name that was cut off is none
 _QUOTE = r"[`\"'*“]{0,2}"
 _KIND = (
     r"[Pp]od|[Dd]eployment|[Ss]tateful[Ss]et|[Dd]aemon[Ss]et|[Cc]ron[Jj]ob|[Jj]ob|[Rr]eplica[Ss]et|HPA|[Ss]ervice|PVC"
 )
-_PATH = re.compile(rf"\b(?P<kind>{_KIND})s?:? {_QUOTE}(?P<ns>{_SPACE})/(?P<name>{_NAME})(?![\w/])")
+_PATH = re.compile(rf"\b(?P<kind>{_KIND})s?:? {_QUOTE}(?P<ns>{_SPACE})/(?P<name>{_NAME}){_END}")
 _SPACES = (
-    re.compile(rf"\bin (?:the )?(?:Kubernetes )?[Nn]amespace:? {_QUOTE}(?P<ns>{_SPACE})(?![\w/])"),
+    re.compile(rf"\bin (?:the )?(?:Kubernetes )?[Nn]amespace:? {_QUOTE}(?P<ns>{_SPACE}){_END}"),
+    re.compile(rf"\([Nn]amespace:? {_QUOTE}(?P<ns>{_SPACE})[`\"'*” ]{{0,3}}[),]"),
     re.compile(rf"\bNamespace {_QUOTE}(?P<ns>{_SPACE})[`\"'*”]{{0,2}} (?:is|has|uses|was)\b"),
     re.compile(rf"\b[Nn]amespace:? [`\"'](?P<ns>{_SPACE})[`\"']"),
 )
-_POD = re.compile(rf"\b[Pp]od:? {_QUOTE}(?P<name>{_NAME})(?![\w/])")
+_POD = re.compile(rf"\b[Pp]od:? {_QUOTE}(?P<name>{_NAME}){_END}")
 _CLUSTER = re.compile(rf"\b(?:on|in) cluster {_QUOTE}(?P<name>[A-Za-z0-9](?:[-A-Za-z0-9_.]{{0,120}}[A-Za-z0-9])?)")
 _NODE = re.compile(
     r"(?:^|\s)(?:Kubernetes )?[Nn]ode:? [`\"']?(?P<name>[a-z0-9][-a-z0-9.]{1,250}[a-z0-9])[`\"']?(?=\s|$)"

@@ -46,8 +46,16 @@ _REASONS = frozenset(
         "Terminating",
         "StartError",
         "ContainersNotReady",
+        "BackOff",
+        "FailedScheduling",
+        "FailedMount",
+        "FailedAttachVolume",
+        "FailedCreatePodSandBox",
         "Unschedulable",
     ]
+)
+_PASSING = frozenset(
+    ["Completed", "Pending", "Unknown", "ContainerCreating", "PodInitializing", "Terminating", "Failed", "Error"]
 )
 _SEVERITIES = frozenset({"critical", "warning", "info", "none", "error", "page"})
 _LABEL = re.compile(r"^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$")
@@ -81,6 +89,11 @@ _EXPORTER = re.compile(
     r"kube-state-metrics|(?:^|[-_])ksm(?:$|[-_])|node-exporter|node_exporter|[-_]exporter(?:$|[-_])|kube-rbac-proxy|cadvisor|metrics-server"
     r"|(?:^|[-_])prometheus(?:$|[-_])|(?:^|[-_])(?:vmagent|kubelet|alloy|grafana-agent|otel-collector|opentelemetry-collector|blackbox)(?:$|[-_])"
 )
+
+
+def is_trouble(text: str) -> bool:
+    """Whether ``text`` is a state that Kubernetes gives to what is ill: ``CrashLoopBackOff``, ``OOMKilled``; not those of passage."""
+    return text in _REASONS and text not in _PASSING
 
 
 def is_namespace(text: str) -> bool:

@@ -17,7 +17,8 @@ from bot.alerts.words import field_of
 _KEYS: dict[str, tuple[str, ...]] = {
     "namespace": (
         "exported_namespace", "k8s_namespace_name", "kubernetes_namespace_name", "kubernetes_namespace", "kube_namespace",
-        "destination_workload_namespace", "destination_service_namespace", "namespace_name", "pod_namespace", "namespace", "ns",
+        "destination_workload_namespace", "destination_service_namespace", "namespace_name",
+        "k8s_ns_name", "pod_namespace", "namespace", "ns",
     ),
     "pod": (
         "exported_pod", "k8s_pod_name", "kubernetes_pod_name", "kube_pod_name", "pod_name", "pod", "podname", "kubernetes_pod",
@@ -52,6 +53,12 @@ _NAMESPACED = (
     "persistentvolumeclaim", "horizontalpodautoscaler", "hpa", "resourcequota", "poddisruptionbudget", "ingress", "exported_namespace",
     "configmap", "secret",
 )  # fmt: skip
+_CUT = ("…", "...", "… (more)")
+_OBJECTS = ("resource", "object", "involved_object")
+_OBJECT_KEYS = {
+    "pod": "pod", "deployment": "deployment", "statefulset": "statefulset", "daemonset": "daemonset", "job": "job_name",
+    "cronjob": "cronjob", "node": "node",
+}  # fmt: skip
 _NODE_RULE = re.compile(r"(?i)node|kubelet|instance|host")
 _OTHER_RULE = re.compile(
     r"(?i)deployment|statefulset|daemonset|replicas|hpa|autoscaler|job|node|persistentvolume|quota|kubelet|target|namespace"
@@ -90,10 +97,17 @@ def find(labels: Mapping[str, str], prose: Sequence[str] = (), name: str = "", v
         field = field_of(key)
         if field in ("namespace", "pod", "container", "node", "cluster", "service", "deployment"):
             known.setdefault(field, value.strip())
+    for key in _OBJECTS:
+        if key in known:
+            _object(known, known[key])
     text = "\n".join(prose)[:8_000]
     workload = _workload(known)
     pod, path_namespace = _pod(known, workload, text, name)
     namespace = path_namespace or _namespace(known, workload, pod)
+    if _cut_off(known, prose) and (is_exporter(known.get("pod", "")) or _scraped_by(known)):
+        # The labels that would tell who is ill from who was asked may be what is missing.
+        pod = "" if is_exporter(pod) else pod
+        namespace = namespace if pod or workload else ""
     node = _first(known, "node", is_host) or _node_of_instance(known)
     said = read_sentences(prose)
     pod_known = "pod" in known or "exported_pod" in known or "k8s_pod_name" in known
@@ -116,6 +130,21 @@ def find(labels: Mapping[str, str], prose: Sequence[str] = (), name: str = "", v
         cluster=_first(known, "cluster", is_host) or said.cluster,
         others=said.others,
     )
+
+
+def _cut_off(known: Mapping[str, str], prose: Sequence[str]) -> bool:
+    """Whether the text was cut: a value or a line ends in an ellipsis."""
+    return any(t.rstrip().endswith(_CUT) for t in (*known.values(), *prose)) or any("… (" in t for t in prose)
+
+
+def _object(known: dict[str, str], path: str) -> None:
+    """``pod/shop/checkout-1`` or ``Deployment/checkout``: what a field gives as the object, for labels that say nothing themselves."""
+    kind, *rest = path.strip("`").split("/")
+    key = _OBJECT_KEYS.get(kind.lower(), "")
+    if key and len(rest) in (1, 2) and all(map(is_name, rest)):
+        known.setdefault(key, rest[-1])
+        if len(rest) == 2:
+            known.setdefault("namespace", rest[0])
 
 
 def _first(known: Mapping[str, str], what: str, good: Callable[[str], bool]) -> str:

@@ -31,6 +31,7 @@ _FIRING = """firing fired alerting triggered triggering re-triggered retriggered
     critical down unhealthy failing ausgelöst aktiv problème déclenchée déclenché alerte disparada disparado activa alerta ativo attivo
     сработал сработало проблема тревога 触发 告警 报警 告警中 触发中 異常 异常 障害 発生 発報 발생 경보 no_data nodata
     störung ausfall panne avaria авария сбой 发生中 障害発生
+    problem_started alert_started
     alert_firing alert_triggered alert_fired alert_opened new_alert incident_opened incident_triggered incident_created incident_started
     new_incident monitor_triggered monitor_is_down monitor_alert"""
 _RESOLVED = """resolved recovered recovery ok closed cleared inactive deactivated healthy up normal restored back_to_normal
@@ -53,11 +54,13 @@ _FIELDS = {
         |alarm name|problem|problem name|event name|alarmname|名称|告警名称|报警名称|告警规则|规则名称|告警|アラート
         |アラート名|알림|경고 이름|alarmname|warnungsname|regel|alerte|nom de l'alerte|règle|alerta|nombre
         |nombre de la alerta|nome do alerta|regla|regra|тревога|название|имя|правило|оповещение""",
-    "status": """status|state|alert status|alert state|current state|condition|monitor condition|zustand|état|etat|statut
+    "status": """status|state|alert status|alert state|current state|condition|monitor condition
+        |trigger status|alarm status|alarm state|incident status|zustand|état|etat|statut
         |estado|stato|статус|состояние|状态|告警状态|状態|ステータス|상태|durum""",
-    "severity": """severity|level|priority|alert severity|alert level|urgency|criticality|sev|schweregrad|priorität|stufe
+    "severity": """severity|level|priority|alert severity|alert level|urgency|criticality|sev
+        |trigger severity|alarm severity|event severity|incident severity|schweregrad|priorität|stufe
         |sévérité|gravité|niveau|priorité|gravedad|severidad|severidade|nivel|nível|prioridad|prioridade|gravità|livello
-        |ernst|серьёзность|серьезность|критичность|важность|уровень|приоритет|级别|告警级别|严重程度|严重级别|等级|优先级
+        |ernst|серьёзность|серьезность|критичность|важность|уровень|приоритет|级别|级别状态|告警级别|严重程度|严重级别|等级|优先级
         |重要度|深刻度|重大度|심각도|önem""",
     "summary": """summary|title|subject|headline|message|zusammenfassung|meldung|nachricht|résumé|resumen|mensaje|resumo
         |mensagem|riepilogo|сводка|кратко|сообщение|摘要|概要|主题|标题|告警内容|メッセージ|요약|özet""",

@@ -48,7 +48,7 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
 _FAMILIES = (
     *("RCA_K8S_", "RCA_SIGNOZ_", "RCA_CH_", "RCA_MONGO_", "RCA_ALLOW_PRIVILEGED", "RCA_INSTANCE", "RCA_REDACT_"),
     *("RCA_HASH_KEY", "RCA_TOOL_TIMEOUT_S", "RCA_MAX_", "RCA_CACHE_S", "RCA_MCP_", "RCA_LOG_LEVEL", "RCA_CONFIG"),
-    *("RCA_MODEL_", "RCA_STORE_URL", "RCA_HEALTH_PORT", "RCA_TEST_"),
+    *("RCA_MODEL_", "RCA_STORE_URL", "RCA_RECORD_DIR", "RCA_HEALTH_PORT", "RCA_TEST_"),
 )
 
 

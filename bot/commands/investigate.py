@@ -17,9 +17,10 @@ class NoAlertError(Exception):
     """The input holds nothing to investigate; the message says what it was and what would do."""
 
 
-def run(source: Path, output: str, playbook: str, config: Path | None) -> int:
+def run(source: Path, output: str, playbook: str, config: Path | None, record: Path | None = None) -> int:
     """Exit code: 0 with a report, 2 for input or configuration that cannot be used."""
     settings = configuration.load(config)
+    settings = settings.model_copy(update={"record_dir": record or settings.record_dir})
     try:
         alert = read_alert(source)
         report = asyncio.run(_investigate(settings, alert, playbook, live=output == "text" and sys.stderr.isatty()))
@@ -52,11 +53,13 @@ def read_alert(source: Path) -> Alert:
 
 
 async def _investigate(settings: configuration.Settings, alert: Alert, playbook: str, *, live: bool) -> Report:
+    from bot.investigation.cassette_deck import investigate_recorded
     from bot.wiring import open_investigator
 
+    recorded: dict[str, Any] = {"folder": settings.record_dir, "servers": tuple(s.name for s in settings.servers)}
     async with open_investigator(settings) as investigator:
         if not live:
-            return await investigator.investigate(alert, investigation="local", playbook=playbook)
+            return await investigate_recorded(investigator, alert, investigation="local", playbook=playbook, **recorded)
         from rich.console import Console
         from rich.live import Live
 
@@ -67,7 +70,9 @@ async def _investigate(settings: configuration.Settings, alert: Alert, playbook:
             def show(progress: Progress) -> None:
                 display.update(render_terminal.progress(progress))
 
-            return await investigator.investigate(alert, investigation="local", playbook=playbook, emit=show)
+            return await investigate_recorded(
+                investigator, alert, investigation="local", playbook=playbook, emit=show, **recorded
+            )
 
 
 def _print(report: Report, output: str) -> None:

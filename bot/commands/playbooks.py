@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -9,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bot import settings as configuration
+from bot.commands.playbooks_page import page
 from bot.playbooks.lint import failed, json_schema
 from bot.playbooks.lint import lint as find_problems
 from bot.playbooks.loader import Library, load_library
-from bot.playbooks.plan import Plan
 from bot.settings import ServerSettings, Settings
 from bot.tools.inventory import ToolInfo
 
@@ -47,25 +48,12 @@ def list_all(config: Path | None) -> int:
 def show(playbook_id: str, config: Path | None) -> int:
     library = load_library(configuration.load(config).playbook_dirs)
     playbook = library.get(playbook_id)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     if playbook is None:
         console.print(f"There is no playbook {playbook_id!r}. There are: {', '.join(sorted(library.playbooks))}.")
         return 2
-    console.print(Text(f"{playbook.title} ({playbook.id})", style="bold"))
-    console.print(Text(f"{playbook.description}\n", style="dim"))
-    plan = Plan.of(playbook)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("step", "title", "tool", "waits for"):
-        table.add_column(column, no_wrap=True)
-    for step in playbook.steps:
-        table.add_row(step.id + (" *" if step.key else ""), step.title, step.tool, ", ".join(plan.waits_for(step.id)))
-    console.print(table)
-    console.print(Text("* a key check: without it nothing is confirmed\n", style="dim"))
-    for rule in playbook.findings:
-        looks = ", ".join(rule.on) or rule.when
-        console.print(
-            Text(f"{rule.confidence:.2f} {'decisive ' if rule.decisive else ''}{rule.cause or 'informs'}  ← {looks}")
-        )
+    for text in page(playbook, library.file_of(playbook_id)):
+        console.print(text)
     return 0
 
 
@@ -119,8 +107,10 @@ def _library(paths: list[Path], settings: Settings) -> Library:
 async def inventory_of(settings: Settings) -> dict[str, ToolInfo]:
     """What the configured servers offer, or ours where none is, with what the engine answers itself."""
     from bot.investigation.related import INFO
+    from bot.tools.capabilities_door import questions
     from bot.wiring import open_hub
 
     servers = settings.servers or OWN
     async with open_hub(settings.model_copy(update={"servers": servers})) as hub:
-        return {**hub.inventory(), INFO.name: INFO}
+        offered = hub.inventory()
+        return {**offered, INFO.name: INFO, **questions(offered)}

@@ -1,9 +1,12 @@
 """What the history hands out: plain records of what was accepted, what came of it and where it is seen."""
 
-from datetime import datetime
-from typing import Literal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from bot.alerts.storm import Joining
 
 State = Literal["queued", "running", "concluded", "done", "stopped", "failed", "folded", "undelivered"]
 OPEN: tuple[State, ...] = ("queued", "running", "concluded")
@@ -80,3 +83,43 @@ class FeedbackRecord(Record):
     user: str
     value: Literal["up", "down"]
     reason: str = ""
+
+
+class JoinedRecord(Record):
+    """An alert that joined an investigation: where it was posted, what it is about, why it joined."""
+
+    id: str
+    into: str
+    name: str
+    channel: str
+    ts: str
+    joining: Joining = Joining()
+    because: str = ""
+    loose: bool = False
+    at: datetime
+
+
+class GatheredRecord(Record):
+    """What joined one investigation: how many alerts, how many of them in other channels, about how many places, and the first few."""
+
+    investigation: str
+    count: int
+    elsewhere: int = 0
+    places: int = 1
+    newest: datetime
+    first: tuple[JoinedRecord, ...] = ()
+
+
+def shaped(row: Mapping[Any, Any], model: type[Record]) -> dict[str, Any]:
+    """A row's columns as fields of ``model``: those that it has, times as moments."""
+    values = {str(k): v for k, v in row.items() if k in model.model_fields}
+    return {k: _moment(v) if k.endswith("_at") else v for k, v in values.items()}
+
+
+def record_of(row: Mapping[Any, Any]) -> InvestigationRecord:
+    """A row of the investigations' table, as it is read or as it is about to be written."""
+    return InvestigationRecord.model_validate(shaped(row, InvestigationRecord))
+
+
+def _moment(value: float | None) -> datetime | None:
+    return datetime.fromtimestamp(value, UTC) if value is not None else None

@@ -101,6 +101,24 @@ channel = sa.Table(
     sa.Column("read_to", sa.Float, nullable=False),  # its messages up to here were taken, or are none of ours
 )
 
+place = sa.Table(
+    "rca_place",
+    metadata,
+    sa.Column("investigation", sa.String(32), primary_key=True),
+    sa.Column("into", sa.String(32), nullable=False, default=""),  # the leader that it joined; empty: it leads itself
+    sa.Column("joining", sa.Text, nullable=False),  # JSON: what it is about
+    sa.Column("fingerprint", sa.String(128), nullable=False, default=""),
+    sa.Column("because", sa.String(400), nullable=False, default=""),
+    sa.Column("loose", sa.Integer, nullable=False, default=0),
+    sa.Column("told", sa.Integer, nullable=False, default=1),  # 0: its thread does not say yet where it went
+    sa.Column("joined", sa.Integer, nullable=False, default=0),  # alerts that joined this leader
+    sa.Column("shown", sa.Integer, nullable=False, default=0),  # of these, how many its card knows of
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("last_at", sa.Float, nullable=False),  # of a leader: when the newest alert joined
+    sa.Index("rca_place_leads", "into", "last_at"),
+    sa.Index("rca_place_untold", "told", "at"),
+)
+
 Migration = Callable[[sa.Connection], None]
 
 
@@ -112,7 +130,11 @@ def _channels(connection: sa.Connection) -> None:
     channel.create(connection, checkfirst=True)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _channels)
+def _storms(connection: sa.Connection) -> None:
+    place.create(connection, checkfirst=True)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _channels, _storms)
 
 
 class SchemaTooNew(Exception):

@@ -6,15 +6,16 @@ answer "was it me who did it" (`admit`, `claim`) are atomic, so that several pro
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot.alerts.storm import Fold, Joining
 from bot.incidents import schema
 from bot.incidents.database import Database, is_sqlite
+from bot.incidents.folding import Folding, incident_of
 from bot.incidents.ids import incident_id, investigation_id
 from bot.incidents.model import (
     OPEN,
@@ -24,17 +25,19 @@ from bot.incidents.model import (
     InvestigationRecord,
     MessageRecord,
     State,
+    record_of,
+    shaped,
 )
+from bot.incidents.storms import FOLD_WITHIN_S, Joiner, Storms
 
-# An investigation that has been open for longer than this many seconds takes no more alerts in: it may be stuck.
-FOLD_WITHIN_S = 3600.0
+__all__ = ["FOLD_WITHIN_S", "NewWork", "Store"]
 
 _RECORD = [c for c in schema.investigation.c if c.name not in {"work", "report"}]
 
 
 @dataclass(frozen=True)
 class NewWork:
-    """What `admit` writes down. ``foldable`` work of a fingerprint that is under investigation in the channel becomes part of that."""
+    """What `admit` writes down. ``foldable`` work may become part of an investigation that runs; ``joining`` says what it is about."""
 
     key: str
     kind: str
@@ -47,6 +50,11 @@ class NewWork:
     alert: str = ""  # JSON
     playbook: str = ""
     foldable: bool = False
+    joining: Joining = field(default_factory=Joining)
+
+    @property
+    def joiner(self) -> Joiner:
+        return Joiner(investigation_id(self.key), self.channel, self.fingerprint, self.joining, self.foldable)
 
 
 class Store:
@@ -57,6 +65,8 @@ class Store:
         self._clock = clock
         self._db = Database(url)
         self._insert: Any = sqlite.insert if is_sqlite(url) else postgresql.insert
+        self.storms = Storms(self._db, clock, self._insert)
+        self._folding = Folding(self._db, self.storms, self._insert, clock, self._row, self._fired)
 
     async def open(self) -> None:
         """Creates or migrates the schema. Raises `schema.SchemaTooNew`."""
@@ -86,8 +96,12 @@ class Store:
         return await self._db.run(lambda c: frozenset(c.execute(query).scalars()))
 
     async def admit(self, new: NewWork) -> Admission:
-        """Writes the investigation down once and decides whether it is part of a running one."""
+        """Writes the investigation down once and decides whether it is part of one that runs."""
         return await self._db.run(lambda c: self._admit(c, new))
+
+    async def fold(self, new: NewWork) -> Admission | None:
+        """The same for work that joins an investigation; ``None``, and nothing written, for all other work and for known keys."""
+        return await self._folding.fold(new)
 
     def _admit(self, c: sa.Connection, new: NewWork) -> Admission:
         row_id = investigation_id(new.key)
@@ -95,57 +109,61 @@ class Store:
         existing = self._find(c, schema.investigation.c.id == row_id)
         if existing is not None:
             return Admission(new=False, investigation=existing)
-        incident = incident_id(new.channel, new.fingerprint) if new.fingerprint else ""
-        into = self._running_for(c, incident) if incident and new.foldable else ""
-        if incident and new.foldable:
-            self._fired(c, incident, new)
-        values: dict[str, Any] = {
-            "id": row_id,
+        folded = self.storms.decide(c, new.joiner) if new.kind == "alert" else None
+        if new.foldable and new.fingerprint:
+            self._fired(c, [new])
+        row = self._row(new, folded)
+        inserted = c.execute(self._insert(schema.investigation).values(**row).on_conflict_do_nothing()).rowcount == 1
+        if new.kind == "alert" and inserted:
+            self.storms.write(c, [(new.joiner, folded)])
+        record = self._find(c, schema.investigation.c.id == row_id)
+        assert record is not None
+        return Admission(new=inserted, investigation=record)
+
+    def _row(self, new: NewWork, folded: Fold | None) -> dict[str, Any]:
+        return {
+            "id": investigation_id(new.key),
             "key": new.key,
-            "incident": incident,
+            "incident": incident_of(new),
             "kind": new.kind,
             "channel": new.channel,
             "ts": new.ts,
             "root": new.root,
             "name": new.name[:255],
             "work": new.work,
-            "state": "folded" if into else "queued",
-            "into": into,
+            "state": "folded" if folded else "queued",
+            "into": folded.into if folded else "",
             "playbook": new.playbook[:80],
             "accepted_at": self._clock(),
         }
-        inserted = c.execute(self._insert(schema.investigation).values(**values).on_conflict_do_nothing()).rowcount == 1
-        record = self._find(c, schema.investigation.c.id == row_id)
-        assert record is not None
-        return Admission(new=inserted, investigation=record)
 
-    def _running_for(self, c: sa.Connection, incident: str) -> str:
-        i = schema.investigation
-        lately = i.c.accepted_at > self._clock() - FOLD_WITHIN_S
-        query = sa.select(i.c.id).where(i.c.incident == incident, i.c.state.in_(OPEN), lately)
-        return c.execute(query.order_by(i.c.accepted_at).limit(1)).scalar() or ""
-
-    def _fired(self, c: sa.Connection, incident: str, new: NewWork) -> None:
+    def _fired(self, c: sa.Connection, works: list[NewWork]) -> None:
+        if not works:
+            return
         now = self._clock()
-        row = self._insert(schema.incident).values(
-            id=incident,
-            channel=new.channel,
-            fingerprint=new.fingerprint[:128],
-            name=new.name[:255],
-            status="firing",
-            alert=new.alert,
-            fired=1,
-            first_at=now,
-            last_at=now,
-        )
+        row = self._insert(schema.incident)
         again = {
             "status": "firing",
             "fired": schema.incident.c.fired + 1,
             "last_at": now,
-            "alert": new.alert,
+            "alert": row.excluded.alert,
             "resolved_at": None,
         }
-        c.execute(row.on_conflict_do_update(index_elements=["id"], set_=again))
+        rows = [
+            {
+                "id": incident_of(new),
+                "channel": new.channel,
+                "fingerprint": new.fingerprint[:128],
+                "name": new.name[:255],
+                "status": "firing",
+                "alert": new.alert,
+                "fired": 1,
+                "first_at": now,
+                "last_at": now,
+            }
+            for new in works
+        ]
+        c.execute(row.on_conflict_do_update(index_elements=["id"], set_=again), rows)
 
     async def resolved(self, channel: str, fingerprint: str, ts: str) -> IncidentRecord | None:
         """Records that an alert is over; ``None`` when no such incident is known here."""
@@ -156,7 +174,7 @@ class Store:
             now = self._clock()
             c.execute(i.update().where(mine).values(status="resolved", resolved_at=now, last_at=now, resolved_ts=ts))
             row = c.execute(sa.select(i).where(mine)).mappings().first()
-            return IncidentRecord.model_validate(_shaped(row, IncidentRecord)) if row else None
+            return IncidentRecord.model_validate(shaped(row, IncidentRecord)) if row else None
 
         return await self._db.run(work)
 
@@ -231,13 +249,13 @@ class Store:
         query = sa.select(*_RECORD).where(i.c.kind == kind).order_by(i.c.accepted_at.desc()).limit(limit)
         if channel:
             query = query.where(i.c.channel == channel)
-        return await self._db.run(lambda c: [_record(row) for row in c.execute(query).mappings()])
+        return await self._db.run(lambda c: [record_of(row) for row in c.execute(query).mappings()])
 
     async def unfinished(self) -> list[InvestigationRecord]:
         """Everything that was accepted and has no last word yet, the oldest first."""
         i = schema.investigation
         query = sa.select(*_RECORD).where(i.c.state.in_(OPEN)).order_by(i.c.accepted_at)
-        return await self._db.run(lambda c: [_record(row) for row in c.execute(query).mappings()])
+        return await self._db.run(lambda c: [record_of(row) for row in c.execute(query).mappings()])
 
     async def in_thread(self, channel: str, root: str) -> list[InvestigationRecord]:
         """The investigations that are seen in this thread, the newest first; a folded alert's thread leads to the one it is part of."""
@@ -246,7 +264,7 @@ class Store:
             i = schema.investigation
             here = sa.and_(i.c.channel == channel, i.c.root == root, i.c.kind == "alert")
             query = sa.select(*_RECORD).where(here).order_by(i.c.accepted_at.desc()).limit(20)
-            records = [_record(row) for row in c.execute(query).mappings()]
+            records = [record_of(row) for row in c.execute(query).mappings()]
             leads = [self._find(c, i.c.id == r.into) for r in records if r.into]
             return [r for r in records if not r.into] + [lead for lead in leads if lead is not None]
 
@@ -267,7 +285,7 @@ class Store:
 
     def _find(self, c: sa.Connection, where: sa.ColumnElement[bool]) -> InvestigationRecord | None:
         row = c.execute(sa.select(*_RECORD).where(where)).mappings().first()
-        return _record(row) if row else None
+        return record_of(row) if row else None
 
     # -- the step journal -------------------------------------------------------------------------------------------------------
 
@@ -297,7 +315,7 @@ class Store:
                 return None
             m = schema.message
             row = c.execute(sa.select(m).where(m.c.investigation == investigation, m.c.kind == kind)).mappings().one()
-            return MessageRecord.model_validate(_shaped(row, MessageRecord))
+            return MessageRecord.model_validate(shaped(row, MessageRecord))
 
         return await self._db.run(work)
 
@@ -317,7 +335,7 @@ class Store:
 
         def work(c: sa.Connection) -> MessageRecord | None:
             row = c.execute(query).mappings().first()
-            return MessageRecord.model_validate(_shaped(row, MessageRecord)) if row else None
+            return MessageRecord.model_validate(shaped(row, MessageRecord)) if row else None
 
         return await self._db.run(work)
 
@@ -372,7 +390,7 @@ class Store:
         query = sa.select(f).where(f.c.investigation == investigation).order_by(f.c.at)
 
         def work(c: sa.Connection) -> list[FeedbackRecord]:
-            return [FeedbackRecord.model_validate(_shaped(r, FeedbackRecord)) for r in c.execute(query).mappings()]
+            return [FeedbackRecord.model_validate(shaped(r, FeedbackRecord)) for r in c.execute(query).mappings()]
 
         return await self._db.run(work)
 
@@ -383,22 +401,10 @@ class Store:
 
         def work(c: sa.Connection) -> None:
             now = self._clock()
+            self.storms.forget(c, journals_older_than)
             c.execute(schema.seen.delete().where(schema.seen.c.at < now - keys_older_than))
             i, j = schema.investigation, schema.journal
             still_open = sa.select(i.c.id).where(i.c.state.in_(OPEN))
             c.execute(j.delete().where(j.c.at < now - journals_older_than, j.c.investigation.not_in(still_open)))
 
         await self._db.run(work)
-
-
-def _moment(value: float | None) -> datetime | None:
-    return datetime.fromtimestamp(value, UTC) if value is not None else None
-
-
-def _shaped(row: sa.RowMapping, model: type[Any]) -> dict[str, Any]:
-    values = {str(k): v for k, v in row.items() if k in model.model_fields}
-    return {k: _moment(v) if k.endswith("_at") else v for k, v in values.items()}
-
-
-def _record(row: sa.RowMapping) -> InvestigationRecord:
-    return InvestigationRecord.model_validate(_shaped(row, InvestigationRecord))

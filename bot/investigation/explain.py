@@ -12,8 +12,9 @@ from bot.investigation.analyst import Analysis, Analyst, Tier
 from bot.investigation.causes import says
 from bot.investigation.model import Cited, Report
 from bot.playbooks.errors import ExpressionError
-from bot.playbooks.expressions import Condition, Template
-from bot.playbooks.model import Playbook
+from bot.playbooks.expressions import Condition, Extraction, Template
+from bot.playbooks.model import Playbook, Step
+from bot.tools.evidence import Evidence
 from bot.tools.functions import Door
 
 SUGGEST_FROM = 0.5
@@ -45,12 +46,37 @@ class Explainer:
             report.alert,
             block,
             report.findings,
-            report.evidence,
+            shown(playbook, report.evidence),
             door=self.door,
             tier=tier,
             guidance=_rendered(block.prompt, seen),
         )
         return merged(report, analysis)
+
+
+def shown(playbook: Playbook, evidence: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    """What the model gets to read of the evidence: all of an answer, only what its step extracts, or nothing (``context`` of the step)."""
+    steps = {step.id: step for step in playbook.steps}
+    kept: list[Evidence] = []
+    for one in evidence:
+        step = steps.get(one.step)
+        if step is not None and one.ok and step.context == "none":
+            continue
+        if step is not None and one.ok and step.context == "extract":
+            kept.append(one.model_copy(update={"data": _extracts(step, one), "text": one.summary}))
+        else:
+            kept.append(one)
+    return tuple(kept)
+
+
+def _extracts(step: Step, evidence: Evidence) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, path in step.extract.items():
+        try:
+            found[name] = Extraction(path).apply(evidence.data)
+        except ExpressionError:
+            continue  # a path that cannot work on this answer gives nothing
+    return found
 
 
 def _holds(source: str, context: Mapping[str, Any]) -> bool:

@@ -7,10 +7,11 @@ may emit the signal.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bot.investigation.model import Action, Finding
-from bot.investigation.steps import is_blind
+from bot.investigation.steps import ABSENT, is_blind
 from bot.patterns import Patterns
 from bot.playbooks.context import StepResult
 from bot.playbooks.errors import ExpressionError
@@ -18,6 +19,7 @@ from bot.playbooks.expressions import Condition, Template
 from bot.playbooks.model import FindingRule, Playbook
 from bot.tools.evidence import Evidence
 from mcp_servers.common.envelope import Signal
+from mcp_servers.common.signals import CATALOGUE
 
 WORKLOAD_TEXT = ("log.",)  # signals that were read out of text which workloads write
 # The crash is seen; these two reasons for it are its log's words.
@@ -96,15 +98,19 @@ class Rules:
         ]
 
     def _blind(self, rule: FindingRule) -> str:
-        """The failed steps that could have emitted the rule's signals, as a reason; "" when there is none."""
+        """The first step that failed or cannot tell and that could have emitted the rule's signals, as a reason; "" for none."""
         codes = Patterns.compile(rule.on)
         for step in self.playbook.steps:
             result = self.results.get(step.id)
             if result is None or (rule.steps and step.id not in rule.steps):
                 continue
             if not is_blind(result):
+                if untold := next((e for e in self.evidence.get(step.id, ()) if _untold(e, codes)), None):
+                    return f"“{step.title}”: {untold.server} does not tell this"
                 continue
             emits = self.may_emit(step.tool)
+            if emits is None and result.error.startswith(ABSENT) and step.id not in rule.steps:
+                continue  # a server that this team does not run is told once; it does not cast doubt on every rule
             if emits is None or any(codes.matches(code) for code in emits):
                 return f"“{step.title}”: {result.error}"
         return ""
@@ -191,6 +197,20 @@ class Rules:
         for finding in found:
             suppressor = by.get((finding.id, finding.object), "") if finding.state == "true" else ""
             yield finding.model_copy(update={"suppressed_by": suppressor}) if suppressor else finding
+
+
+def _untold(evidence: Evidence, codes: Patterns) -> bool:
+    """Whether the answer could not carry one of these signals, because an adapter stands between."""
+    if not evidence.ok or not evidence.unjudged:
+        return False
+    return any(codes.matches(code) for code in _codes(evidence.unjudged))
+
+
+@lru_cache(maxsize=256)
+def _codes(patterns: tuple[str, ...]) -> frozenset[str]:
+    """The codes of the catalogue that patterns stand for."""
+    wanted = Patterns.compile(patterns)
+    return frozenset(code for code in CATALOGUE if wanted.matches(code))
 
 
 def _tainted(hit: Hit) -> bool:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bot.alerts.model import Alert
+from bot.investigation.anchor import Anchored, Windows, late_by, no_windows
 from bot.investigation.findings import Rules
 from bot.investigation.journal import Journal, NoJournal
 from bot.investigation.model import Finding, Progress, Report, StepView
@@ -48,13 +49,16 @@ class Investigator:
         tools: the door to the servers.
         choose: alert and pin to a playbook (`bot.playbooks.router.Router.choose`).
         explain: the analyst, or None for rules only.
+        windows: what time a tool looks at by itself (`bot.investigation.anchor`), for alerts that come late.
         parallel_steps: upper bound of steps under way in one investigation.
     """
 
     tools: Tools
     choose: Callable[[Alert, str], Choice]
     explain: Explain | None = None
+    windows: Windows = no_windows
     parallel_steps: int = 6
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)  # a recording is investigated at its own time
 
     async def investigate(
         self,
@@ -71,7 +75,7 @@ class Investigator:
         Raises `asyncio.CancelledError` when it is stopped and `LookupError` for a pin that names no playbook; failures of tools or of
         the model are part of the report.
         """
-        started_at, clock = datetime.now(UTC), time.monotonic()
+        started_at, clock = self.now(), time.monotonic()
         alert = with_inputs(alert, inputs or {})
         choice = self.choose(alert, playbook)
         chosen = choice.playbook
@@ -90,11 +94,13 @@ class Investigator:
             state = state.model_copy(update={"stage": "steps", "steps": steps})
             emit(state)
 
+        late = late_by(alert, started_at)
+        anchored = Anchored(self.tools, alert, self.windows, started_at) if late else None
         run = StepRun(
             playbook=chosen,
             plan=Plan.of(chosen),
             alert=alert,
-            tools=self.tools,
+            tools=self.tools if anchored is None else anchored,
             journal=journal or NoJournal(),
             changed=show,
             parallel=self.parallel_steps,
@@ -113,6 +119,8 @@ class Investigator:
             started_at=started_at,
             duration_seconds=time.monotonic() - clock,
         ).report()
+        if anchored is not None:
+            report = anchored.told(report)
         if self.explain is not None:
             emit(state.model_copy(update={"stage": "analysis", "line": "weighing the findings"}))
             report = await self.explain(report, chosen, run.context)
@@ -122,7 +130,7 @@ class Investigator:
 
 def _ranked(playbook: Playbook, alert: Alert, run: StepRun, findings: Iterable[Finding]) -> Ranking:
     # A server that this team does not run is no check that failed: it is listed, and it does not hold the verdict back.
-    due = [s for s in playbook.steps if s.key and s.tool.partition(".")[0] not in run.absent]
+    due = [s for s in playbook.steps if s.key and s.provider not in run.absent]
     missing = [s.title for s in due if run.results[s.id].status != "ok"]
     evidence = [e for found in run.evidence.values() for e in found]
     return rank(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bot.alerts.model import Alert
 from bot.tools.evidence import Evidence
 
-Verdict = Literal["confirmed", "likely", "inconclusive"]
+Verdict = Literal["confirmed", "likely", "inconclusive", "resolved"]
 StepStatus = Literal["pending", "running", "done", "failed", "skipped"]
 
 

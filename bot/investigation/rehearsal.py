@@ -11,7 +11,7 @@ from mcp.types import CallToolResult, TextContent
 
 from bot.alerts.model import Alert
 from bot.investigation.investigator import Investigator
-from bot.playbooks.model import Playbook
+from bot.playbooks.model import ANY, Playbook
 from bot.playbooks.router import Choice
 from bot.playbooks.tests_inline import Outcome, RunTest, fixture_answer
 from bot.settings import ServerSettings
@@ -35,6 +35,9 @@ class FixtureTools:
         self.signals_of = signals_of
 
     def has_server(self, name: str) -> bool:
+        """Servers by name; a capability is offered where a fixture bears its name (``logs.patterns``) or ``any.`` before it."""
+        if name.startswith(f"{ANY}."):
+            return name in self._fixtures or name.removeprefix(f"{ANY}.") in self._fixtures
         return name in self._servers
 
     async def call(

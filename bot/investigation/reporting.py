@@ -12,9 +12,13 @@ from bot.investigation.steps import StepRun, clip
 from bot.investigation.verdict import Ranking
 from bot.playbooks.errors import ExpressionError
 from bot.playbooks.expressions import Condition, Template
+from bot.playbooks.model import ANY
 from bot.playbooks.router import Choice
 from bot.tools.evidence import Evidence
 
+TROUBLE = frozenset(
+    {"critical", "high", "medium"}
+)  # findings that say that something is wrong, even where none says why
 MAX_WHY = 4
 MAX_KNOWN = 5
 LINE_CHARS = 300
@@ -88,9 +92,14 @@ class Draft:
         checks = [c for c in self._checks() if c.status != "skipped"]
         ran = sum(c.status == "ok" for c in checks)
         if not checks and self.run.absent:
-            return f"Nothing could be checked: no server called {' or '.join(self.run.absent)} is configured."
+            named = " or ".join(s for s in self.run.absent if not s.startswith(f"{ANY}."))
+            missing = (
+                f"no server called {named} is configured" if named else "no server offers what this playbook asks for"
+            )
+            return f"Nothing could be checked: {missing}."
         counted = f"{ran} of {len(checks)} checks ran."
-        if ran == len(checks) and not any(f.cause for f in self._live()):
+        wrong = any(f.cause or f.severity in TROUBLE for f in self._live())
+        if ran == len(checks) and not wrong and not any(e.unjudged for e in self.evidence):
             return f"Nothing wrong found now. {counted}"
         return f"No cause found yet. {counted}"
 
@@ -147,12 +156,21 @@ class Draft:
             if c.status == "failed"
         ]
         absent = [
-            Cited(
-                text=f"{server}: no such server is configured; {count} {'check needs' if count == 1 else 'checks need'} it"
-            )
+            Cited(text=f"{_missing(server)}; {count} {'check needs' if count == 1 else 'checks need'} it")
             for server, count in self.run.absent.items()
         ]
-        return (*failed, *absent)
+        half = [e for e in self.evidence if e.ok and e.unjudged]
+        seen = [
+            Cited(
+                text=clip(
+                    f"{server}: its answers came through an adapter, which does not judge all that our own server does",
+                    LINE_CHARS,
+                ),
+                evidence=tuple(e.id for e in half if e.server == server),
+            )
+            for server in dict.fromkeys(e.server for e in half)
+        ]
+        return (*failed, *absent, *seen)
 
     def _next(self) -> tuple[str, ...]:
         lines = [self._text(source) for source in self.choice.playbook.next_steps]
@@ -223,6 +241,12 @@ class Draft:
             return clip(Template(source).text(self.run.context()), LINE_CHARS)
         except ExpressionError:
             return ""
+
+
+def _missing(server: str) -> str:
+    """A provider that is not there, in words."""
+    asked = server.removeprefix(f"{ANY}.")
+    return f"no server offers {asked}" if asked != server else f"{server}: no such server is configured"
 
 
 def _rows(data: Any, key: str) -> list[Mapping[str, Any]]:

@@ -67,6 +67,8 @@ class StepRun:
     items: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._views: dict[str, StepView] = {}
+        self._shown_soon = False
         self._alert = alert_view(self.alert)
 
     async def run(self) -> dict[str, StepResult]:
@@ -95,8 +97,10 @@ class StepRun:
         finally:
             for task in tasks:
                 task.cancel()
+            self._shown_soon = False  # nothing is shown after a stop
             await asyncio.gather(*tasks, return_exceptions=True)
-        self._show()
+        self._shown_soon = True
+        self._show_now()
         return {step.id: self.results[step.id] for step in self.playbook.steps}
 
     def _has(self, server: str) -> bool:
@@ -104,12 +108,12 @@ class StepRun:
 
     @property
     def absent(self) -> dict[str, int]:
-        """Servers that the playbook names and that are not configured here, each with the number of its steps, in the playbook's order."""
+        """Servers (``any.NAME`` for capabilities) that the playbook names and that are not configured here, each with the number of its
+        steps, in the playbook's order."""
         counts: dict[str, int] = {}
         for step in self.playbook.steps:
-            server = step.tool.partition(".")[0]
-            if not self._has(server):
-                counts[server] = counts.get(server, 0) + 1
+            if not self._has(step.provider):
+                counts[step.provider] = counts.get(step.provider, 0) + 1
         return counts
 
     def context(self, **more: Any) -> Mapping[str, Any]:
@@ -153,9 +157,10 @@ class StepRun:
 
     def _not_due(self, step: Step) -> str | None:
         """Why the step must not run, or None."""
-        server = step.tool.partition(".")[0]
-        if not self._has(server):
-            return f"{ABSENT} “{server}” is configured"
+        if not self._has(step.provider):
+            return (
+                f"{ABSENT} offers {step.capability}" if step.capability else f"{ABSENT} “{step.provider}” is configured"
+            )
         for needed in self.plan.needs_data_of(step.id):
             result = self.results[needed]
             if result.status == "skipped" and not is_blind(result):
@@ -260,10 +265,28 @@ class StepRun:
                 )
 
     def _show(self) -> None:
-        self.changed(tuple(self.view(step) for step in self.playbook.steps))
+        """Soon, once for everything that changes in the same moment: a thousand investigations at once must not show each step apart."""
+        if not self._shown_soon:
+            self._shown_soon = True
+            asyncio.get_running_loop().call_soon(self._show_now)
+
+    def _show_now(self) -> None:
+        if not self._shown_soon:
+            return  # the end came first
+        self._shown_soon = False
+        self.changed(tuple(self.view(step) for step in self.playbook.steps if self._due(step)))
+
+    def _due(self, step: Step) -> bool:
+        """Whether people should see the step: not before it is known that it is needed, and not when it is not."""
+        result = self.results.get(step.id)
+        if result is None:
+            return step.id in self.running or (self._has(step.provider) and not (step.when or step.for_each))
+        return result.status != "skipped" or (is_blind(result) and not result.error.startswith(ABSENT))
 
     def view(self, step: Step) -> StepView:
         """The step as the card shows it."""
+        if (known := self._views.get(step.id)) is not None:
+            return known
         result = self.results.get(step.id)
         if result is None:
             status = "running" if step.id in self.running else "pending"
@@ -271,7 +294,10 @@ class StepRun:
         status = {"ok": "done", "error": "failed", "skipped": "skipped"}[result.status]
         note = result.error if result.status != "ok" else self._note(step, result)
         evidence = ", ".join(e.id for e in self.evidence.get(step.id, ()))
-        return StepView(id=step.id, title=step.title, status=status, note=clip(note), evidence=evidence)
+        made = StepView(id=step.id, title=step.title, status=status, note=clip(note), evidence=evidence)
+        if not step.note:  # a note of the playbook's own may look at other steps
+            self._views[step.id] = made
+        return made
 
     def _note(self, step: Step, result: StepResult) -> str:
         if step.note:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from bot.investigation.model import Report
 
-CERTAINTY = {"confirmed": "Confirmed", "likely": "Likely", "inconclusive": "Inconclusive"}
+CERTAINTY = {"confirmed": "Confirmed", "likely": "Likely", "inconclusive": "Inconclusive", "resolved": "Resolved"}
 
 
 def clock(stamp: str | datetime | None, *, now: datetime | None = None) -> str:
@@ -55,9 +55,8 @@ def model_line(report: Report) -> str:
 def footer(report: Report) -> str:
     """ "Checked 7 of 7 · 9 s · no model · kube-pod-crash-looping"."""
     ran, due = report.ran
-    return " · ".join(
-        (f"Checked {ran} of {due}", seconds(report.duration_seconds), model_line(report), report.playbook)
-    )
+    parts = (f"Checked {ran} of {due}", seconds(report.duration_seconds), model_line(report), report.playbook)
+    return " · ".join(part for part in parts if part)
 
 
 def refs(evidence: tuple[str, ...]) -> str:

@@ -19,7 +19,7 @@ class Metrics:
         r = self.registry
         self.alerts_received = Counter(
             "rca_alerts_received", "Messages seen in alert channels", ["outcome"], registry=r
-        )  # started, late, resolved, ignored, idle, unparsed, repeated, over_budget
+        )  # started, late, folded, resolved, ignored, idle, unparsed, repeated, over_budget
         self.investigations_started = Counter("rca_investigations_started", "Investigations begun", registry=r)
         self.investigations_finished = Counter(
             "rca_investigations_finished", "Investigations ended", ["verdict"], registry=r

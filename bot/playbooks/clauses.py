@@ -97,9 +97,13 @@ class _Clause:
         self._text = Patterns.compile(clause.text, search=True)
         self._expr = Patterns.compile(clause.expr, search=True)
         self._where = Condition(clause.where, frozenset({"alert"})) if clause.where else None
+        plain = bool(self.name.wanted) and not self.name.unwanted and all(p.kind == "exact" for p in self.name.wanted)
+        self._exact = frozenset(p.exact for p in self.name.wanted) if plain else None
 
     def fit(self, facts: Facts) -> tuple[int, list[Words]]:
         """The points of all conditions and their words; no points and the words of the first that does not hold."""
+        if self._exact is not None and facts.alert.name not in self._exact:  # one look-up settles most clauses
+            return 0, [lambda: f"name {_shown(facts.alert.name)} is not {_list(self.name)}"]
         score, said = 0, list[Words]()
         for points, words in self._conditions(facts):
             if not points:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from bot.patterns import Patterns
 from bot.playbooks.clauses import Facts, fit
 from bot.playbooks.loader import Entry, Library
-from bot.playbooks.model import FindingRule, Playbook, Step
+from bot.playbooks.model import ANY, FindingRule, Playbook, Step
 from bot.playbooks.parsing import at
 from bot.playbooks.problem import Problem, did_you_mean
 from bot.playbooks.router import Router
@@ -153,6 +153,12 @@ def _own_ids(entry: Entry, field: str) -> list[str]:
 
 def _step(path: Path, step: Step, inventory: Mapping[str, ToolInfoLike], pen: _Pen) -> Iterator[Problem]:
     tool = inventory.get(step.tool)
+    if tool is None and step.capability:
+        known = [info.removeprefix(f"{ANY}.") for info in inventory if info.startswith(f"{ANY}.")]
+        if known:
+            close = did_you_mean(step.capability, known, f"; known: {', '.join(sorted(known))}")
+            yield pen.error((*path, "capability"), f"there is no capability {step.capability!r}{close}")
+        return
     if tool is None:
         server = step.tool.partition(".")[0]
         if not any(t.server == server for t in inventory.values()):

@@ -178,7 +178,9 @@ def _troubles(playbook: Playbook, fragments: Mapping[str, Shared]) -> list[tuple
     own = {step.id for step in playbook.steps}
     ordered = (*playbook.steps, *(step for step in whole.steps if step.id not in own))
     found: list[tuple[YamlPath, str]] = []
-    for path, why in check(whole.model_copy(update={"steps": ordered})):
+    # What a fragment gave beside its steps was checked with the fragment.
+    given_once = {field: getattr(playbook, field) for field in ("vars", "findings", "ruled_out", "next_steps")}
+    for path, why in check(whole.model_copy(update={"steps": ordered, **given_once})):
         given = len(path) > 1 and isinstance(path[1], int) and path[0] in ("steps", "findings")
         borrowed = given and int(path[1]) >= len(getattr(playbook, str(path[0])))
         found.append((("use",), f"{dotted(path)}: {why}") if borrowed else (path, why))

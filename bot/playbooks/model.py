@@ -4,11 +4,15 @@ Patterns have one syntax everywhere: exact | ``a*`` glob | ``/re2/`` (full match
 Fields of a match clause are AND, clauses are OR, a list is any-of. Durations are ``500ms``, ``10s``, ``2m``.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bot.alerts.storm import Kin
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+ANY: Final = "any"
+"""The server's name of a step that names a capability: whichever server offers it."""
 
 
 def _seconds(value: Any) -> Any:
@@ -56,7 +60,8 @@ class Retry(Strict):
 class Step(Strict):
     """One read-only tool call. Runs as soon as what its expressions refer to is there; everything else runs in parallel.
 
-    ``tool`` is ``server.tool``. ``args`` are templates; a missing value fails the step and names the field (``optional_args`` are
+    ``tool`` is ``server.tool``; or ``capability`` says what is asked for ("logs.patterns") and whichever server offers it is asked.
+    ``args`` are templates; a missing value fails the step and names the field (``optional_args`` are
     dropped instead when they render to nothing). ``extract`` maps names to JMESPath over the answer's structure.
     ``key`` marks a step without which no cause may be called confirmed. ``for_each`` is an expression that gives a list;
     the call runs once an item, at most ``max_items``.
@@ -64,7 +69,8 @@ class Step(Strict):
 
     id: Id
     title: str
-    tool: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*\.[A-Za-z0-9_.-]+$")]
+    tool: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]*\.[A-Za-z0-9_.-]+)?$")] = ""
+    capability: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*(\.[a-z0-9_]+)+)?$")] = ""
     args: dict[str, Any] = Field(default_factory=dict)
     optional_args: tuple[str, ...] = ()
     when: str = ""
@@ -78,6 +84,26 @@ class Step(Strict):
     context: Literal["full", "extract", "none"] = "full"
     note: str = ""  # template of the one line that the card shows; default: the answer's summary
     key: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_of_both(cls, value: Any) -> Any:
+        """``tool`` or ``capability``; inside, a capability is the tool ``any.NAME``."""
+        if not isinstance(value, dict):
+            return value
+        tool, capability = value.get("tool") or "", value.get("capability") or ""
+        if tool and capability and tool != f"{ANY}.{capability}":
+            raise ValueError("says both `tool` and `capability`; keep one of them")
+        if not tool and not capability:
+            raise ValueError("needs `tool: server.tool` or `capability: name`")
+        if isinstance(tool, str) and tool.startswith(f"{ANY}."):
+            return {**value, "capability": tool.removeprefix(f"{ANY}.")}
+        return value if tool else {**value, "tool": f"{ANY}.{capability}"}
+
+    @property
+    def provider(self) -> str:
+        """What must be there for the step to run: the server's name, or the whole ``any.NAME`` of a capability."""
+        return self.tool if self.capability else self.tool.partition(".")[0]
 
 
 class Remediation(Strict):
@@ -180,7 +206,8 @@ class Playbook(Strict):
     """One family of alerts: how to recognise it, what to look at, what it means.
 
     ``ruled_out`` maps a short label ("memory", "rollouts in the last 24 h") to a bare expression over ``steps`` that is true when the
-    checks make it unlikely; shown with the evidence of the steps it refers to.
+    checks make it unlikely; shown with the evidence of the steps it refers to. ``gathers`` are alerts that this trouble drags along
+    (``{same: node, names: ["KubePod*"]}``): while this playbook investigates, they join it instead of starting investigations.
     """
 
     version: Literal[1]
@@ -198,6 +225,7 @@ class Playbook(Strict):
     keywords: tuple[str, ...] = ()
     match: tuple[Clause, ...] = ()
     exclude: tuple[Clause, ...] = ()
+    gathers: tuple[Kin, ...] = ()
     vars: dict[str, str] = Field(default_factory=dict)
     max_parallel: Annotated[int, Field(ge=1, le=16)] = 6
     timeout: Seconds = 60.0

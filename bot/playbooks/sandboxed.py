@@ -166,10 +166,17 @@ def parse(source: str, mode: Mode, roots: frozenset[str]) -> nodes.Template:
     if mode == "condition" and not (len(tree.body) == 1 and whole(tree) is not None):
         raise ExpressionError("a condition is one bare expression")
     _check(tree, mode, 0)
-    unknown = sorted(meta.find_undeclared_variables(tree) - roots - {"loop"})
+    unknown = sorted(_free_names(tree, mode) - roots - {"loop"})
     if unknown:
         raise ExpressionError(f"unknown name {unknown[0]!r}; known here: {', '.join(sorted(roots))}")
     return tree
+
+
+def _free_names(tree: nodes.Template, mode: Mode) -> set[str]:
+    """Names that must come from outside. Without statements nothing binds a name; Jinja's own way compiles the whole text to find out."""
+    if mode == "text":
+        return meta.find_undeclared_variables(tree)
+    return {str(node.name) for node in tree.find_all(nodes.Name)}
 
 
 def _check(node: nodes.Node, mode: Mode, depth: int) -> None:

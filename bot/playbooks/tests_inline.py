@@ -2,6 +2,7 @@
 
 A tool's fixture under ``tools:`` is a whole answer (``summary``, ``signals``, the tool's own fields), ``{$error: text}`` for a failure, or
 a list of ``{when: {argument: value}, answer: ...}`` of which the first that fits is taken. A tool without a fixture fails with NOT_FOUND.
+A capability's fixture stands under the capability's name (``logs.patterns``).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 from bot.alerts.model import Alert
 from bot.playbooks.clauses import Facts, fit
-from bot.playbooks.model import Expect, InlineTest, Playbook
+from bot.playbooks.model import ANY, Expect, InlineTest, Playbook
 from bot.playbooks.rows import BadAlert, alert_of
 
 
@@ -95,6 +96,8 @@ class FixtureAnswer:
 
 def fixture_answer(tools: Mapping[str, Any], tool: str, arguments: Mapping[str, Any]) -> FixtureAnswer:
     """The answer of the fixtures to one call of ``tool`` ("server.tool")."""
+    if tool not in tools:  # the answer to a capability's question bears the capability's name
+        tool = tool.removeprefix(f"{ANY}.")
     if tool not in tools:
         return FixtureAnswer(error=f"NOT_FOUND: the test has no answer for {tool}")
     answer = tools[tool]

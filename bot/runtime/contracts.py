@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.alerts.model import Alert
+from bot.incidents.model import GatheredRecord
 from bot.investigation.model import Progress, Report
 
 
@@ -56,8 +57,17 @@ class Thread(Protocol):
     async def failed(self, work: Work, message: str) -> None:
         """One clear line: what went wrong and what to do."""
 
-    async def folded(self, work: Work, channel: str, ts: str) -> None:
-        """This alert is part of the investigation whose thread is (``channel``, ``ts``); one line says so."""
+    async def folded(self, work: Work, channel: str, ts: str, *, because: str, quiet: bool) -> None:
+        """This alert is part of the investigation whose thread is (``channel``, ``ts``); one line says so, and ``because`` of what.
+
+        ``quiet``: a mark on the alert is enough, because many more joined.
+        """
+
+    async def gathered(self, work: Work, gathered: GatheredRecord, report: Report | None) -> None:
+        """These alerts joined the investigation of ``work``: its card says so, now and in each later state.
+
+        ``report`` is there when the card shows it already; without it the next state may bring it.
+        """
 
     async def answered(self, work: Work, text: str, evidence: tuple[str, ...]) -> None:
         """The answer to a question, in Markdown."""

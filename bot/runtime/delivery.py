@@ -31,7 +31,10 @@ class Delivery:
         self._delays = delays
 
     async def deliver(self, work: Work, outcome: Outcome) -> None:
-        """Returns when it is delivered or given up; the row of the investigation then has its last state."""
+        """Returns when it is delivered or given up; the row of the investigation then has its last state.
+
+        Of a folded one `bot.runtime.storms` tells.
+        """
         investigation = investigation_id(work.key)
         trouble = await self._persist(lambda: self._say(work, investigation, outcome), what=outcome.kind)
         state = _STATES[outcome.kind] if not trouble else "undelivered"
@@ -50,19 +53,16 @@ class Delivery:
                     work, "The report is not in the store any more. Press Re-run to investigate again."
                 )
                 return
+            gathered = await self._store.storms.gathered(investigation)
+            if gathered is not None:
+                await self._thread.gathered(work, gathered, None)
             await self._thread.finished(work, Report.model_validate_json(stored))
+            if gathered is not None:
+                await self._store.storms.shown(investigation, gathered.count)
         elif outcome.kind == "stopped":
             await self._thread.stopped(work, outcome.progress or nothing_yet(work, investigation), outcome.by)
-        elif outcome.kind == "folded":
-            await self._point_to_lead(work, investigation)
-        else:
+        elif outcome.kind == "failed":
             await self._thread.failed(work, outcome.message)
-
-    async def _point_to_lead(self, work: Work, investigation: str) -> None:
-        row = await self._store.get(investigation)
-        lead = await self._store.get(row.into) if row is not None else None
-        if lead is not None:
-            await self._thread.folded(work, lead.channel, lead.root)
 
     async def _persist(self, attempt: Callable[[], Awaitable[None]], *, what: str) -> str:
         """Runs ``attempt`` until it is through; "" then, else why it was given up."""

@@ -1,10 +1,12 @@
 """What the runtime is given from outside: how to investigate, how to answer, where finished steps are kept."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Protocol
 
 from bot.alerts.model import Alert
 from bot.investigation.model import Progress, Report
+from bot.investigation.still_firing import Standing
 from bot.tools.evidence import Evidence
 
 
@@ -31,6 +33,12 @@ class Investigate(Protocol):
         emit: Callable[[Progress], None],
         journal: Journal,
     ) -> Report: ...
+
+
+class Look(Protocol):
+    """Asks the alert's sender whether it still fires and what its message left out. Quick, and fails softly."""
+
+    async def __call__(self, alert: Alert, *, seen_at: datetime) -> Standing: ...
 
 
 Answer = Callable[[str, Report], Awaitable[tuple[str, tuple[str, ...]]]]

@@ -6,12 +6,15 @@ The first visible sign does not wait for a free slot: it is made at once, and th
 """
 
 import asyncio
-from collections.abc import Coroutine
+import contextvars
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
+from bot.alerts.model import Alert
+from bot.alerts.storm import Kin
 from bot.incidents.database import sqlite_file
 from bot.incidents.ids import investigation_id
 from bot.incidents.model import InvestigationRecord
@@ -23,8 +26,9 @@ from bot.runtime.delivery import DELAYS_S, Delivery, nothing_yet
 from bot.runtime.durable import Durable
 from bot.runtime.lock import FileLock
 from bot.runtime.outcome import Outcome
-from bot.runtime.ports import Answer, Investigate
+from bot.runtime.ports import Answer, Investigate, Look
 from bot.runtime.stages import Investigations, Running, lead_alert, new_work
+from bot.runtime.storms import Storms
 from bot.settings import LimitSettings
 from mcp_servers.common.untrusted import clean
 
@@ -36,6 +40,13 @@ KEEP_KEYS_S = 7 * 86_400.0
 KEEP_JOURNALS_S = 2 * 86_400.0
 ANSWER_S = 60.0
 
+Received = Literal["started", "folded", "repeated", "refused"]
+
+
+def no_kin(alert: Alert) -> tuple[Kin, ...]:
+    """No playbook says what drags along what."""
+    return ()
+
 
 class NotAccepting(Exception):
     """The runtime is not started or is stopping: the event must not be acknowledged, so that another process gets it."""
@@ -44,8 +55,9 @@ class NotAccepting(Exception):
 class Runtime:
     """Durable investigations.
 
-    ``investigate`` and ``answer`` do the thinking, ``thread`` is where it is seen. ``drain_s`` is how long `stop` waits for running
-    investigations; what is left resumes at the next start.
+    ``investigate`` and ``answer`` do the thinking, ``thread`` is where it is seen, ``kin`` gives what an alert's trouble drags along.
+    ``look`` asks the sender whether an alert still fires. ``drain_s`` is how long `stop` waits for running investigations; what is left
+    resumes at the next start.
     """
 
     def __init__(
@@ -60,6 +72,8 @@ class Runtime:
         delivery_delays: tuple[float, ...] = DELAYS_S,
         executor: str = "",
         metrics: Metrics = METRICS,
+        kin: Callable[[Alert], Iterable[Kin]] = no_kin,
+        look: Look | None = None,
     ) -> None:
         self.store = store
         self.thread = thread
@@ -67,11 +81,14 @@ class Runtime:
         self._answer = answer
         self._metrics = metrics
         self._drain_s = drain_s
-        self._investigations = Investigations(store, thread, investigate, self.limits)
+        self._kin = kin
+        self._storms = Storms(store, thread, self._take)
+        self._investigations = Investigations(store, thread, investigate, self.limits, self._storms, look)
         self._delivery = Delivery(store, thread, delays=delivery_delays)
         self._durable = Durable(store.url, parallel=self.limits.parallel_investigations, executor=executor)
         file = sqlite_file(store.url)
         self._lock = FileLock(file) if file is not None else None
+        self._door = asyncio.Lock()
         self._accepting = False
         self._stopping = False
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -92,6 +109,8 @@ class Runtime:
         self._accepting = True
         self._spawn(self._watch_stop_requests())
         self._spawn(self._keep_house())
+        self._spawn(self._storms.tell())
+        self._spawn(self._storms.show())
 
     async def stop(self) -> None:
         """Accepts nothing more, lets running investigations end for ``drain_s`` seconds, leaves the rest for the next start."""
@@ -126,13 +145,47 @@ class Runtime:
             )
         if work.kind == "alert" and work.alerts and all(a.status == "resolved" for a in work.alerts):
             return await self._over(work)
+        return await self.receive(work) in {"folded", "started"}
+
+    async def receive(self, work: Work, *, may_start: Callable[[], bool] = lambda: True) -> Received:
+        """As `accept`, and says what became of it. ``may_start`` is asked only when an investigation would begin.
+
+        Whoever begins one does so alone: what comes in the same moment finds it there and joins. Raises `NotAccepting`.
+        """
+        if await self._join(work):
+            return "folded"
+        async with self._door:
+            if not self._accepting:
+                raise NotAccepting("The bot is stopping; the event goes to another process or comes again.")
+            if await self._join(work):
+                return "folded"
+            if await self.store.seen(work.key):
+                return "repeated"
+            if not may_start():
+                return "refused"
+            return "started" if await self._take(work) else "repeated"
+
+    async def _take(self, work: Work) -> bool:
         if await self.store.seen(work.key):
             return False
         await self._durable.enqueue(work.key, work.kind, work.model_dump_json())
-        admission = await self.store.admit(new_work(work))
+        admission = await self.store.admit(new_work(work, self._kin_of(work)))
         if admission.new:
             self._spawn(self._first_sign(work, admission.investigation))
         return admission.new
+
+    async def _join(self, work: Work) -> bool:
+        """Takes an alert that is part of an investigation which runs, durably; costs nothing more. False, and nothing done: it is not."""
+        if not self._accepting or work.kind != "alert" or not work.alerts:
+            return False
+        admission = await self.store.fold(new_work(work))
+        if admission is None or not admission.new or admission.investigation.state != "folded":
+            return False
+        self._storms.wake()
+        return True
+
+    def _kin_of(self, work: Work) -> Iterable[Kin]:
+        return self._kin(lead_alert(work)[0]) if work.kind == "alert" and work.alerts else ()
 
     async def _over(self, work: Work) -> bool:
         if not await self.store.mark_seen(f"{work.key}:resolved"):
@@ -143,7 +196,10 @@ class Runtime:
         return True
 
     async def _first_sign(self, work: Work, row: InvestigationRecord) -> None:
-        if row.state == "folded" or (work.kind == "alert" and not work.alerts):
+        if row.state == "folded":  # it came beside the one that leads, and its own thread says so
+            self._storms.wake()
+            return
+        if work.kind == "alert" and not work.alerts:
             return  # one line, and the workflow says it
         await self.thread.opened(work, row.id)
         busy = len(self._investigations.under_way) >= self.limits.parallel_investigations
@@ -262,7 +318,15 @@ class Runtime:
         return outcome.model_dump_json()
 
     async def _deliver_stage(self, payload: str, outcome: str) -> None:
-        await self._delivery.deliver(Work.model_validate_json(payload), Outcome.model_validate_json(outcome))
+        work, ended = Work.model_validate_json(payload), Outcome.model_validate_json(outcome)
+        await self._delivery.deliver(work, ended)
+        report = await self.report(investigation_id(work.key)) if ended.kind == "report" else None
+        if report is not None:
+            # The engine takes no new work inside of a step, so this is none of it: a context of its own.
+            self._spawn(self._split(work, report), context=contextvars.Context())
+
+    async def _split(self, work: Work, report: Report) -> None:
+        await self._storms.split(work, report)
 
     async def _answer_stage(self, payload: str) -> None:
         work = Work.model_validate_json(payload)
@@ -316,8 +380,8 @@ class Runtime:
             await self._durable.forget_old()
             await asyncio.sleep(HOUSEKEEPING_S)
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(coroutine)
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], context: contextvars.Context | None = None) -> None:
+        task = asyncio.create_task(coroutine, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._reap)
 

@@ -1,6 +1,7 @@
 """The middle stage: one alert is investigated, with a time limit, a way to stop it, and a journal that survives a kill."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -8,13 +9,18 @@ import structlog
 
 from bot.alerts.lead import lead
 from bot.alerts.model import Alert
+from bot.alerts.storm import Joining, Kin, joining_of
 from bot.incidents.ids import investigation_id
 from bot.incidents.store import NewWork, Store
+from bot.investigation.anchor import LATE
+from bot.investigation.investigator import Emit
 from bot.investigation.model import Progress, Report
+from bot.investigation.still_firing import resolved_meanwhile
 from bot.runtime.contracts import Thread, Work
 from bot.runtime.journal import StoreJournal
 from bot.runtime.outcome import Outcome
-from bot.runtime.ports import Investigate
+from bot.runtime.ports import Investigate, Look
+from bot.runtime.storms import Storms
 from bot.settings import LimitSettings
 from mcp_servers.common.untrusted import clean
 
@@ -49,6 +55,8 @@ class Investigations:
     thread: Thread
     investigate: Investigate
     limits: LimitSettings
+    storms: Storms
+    look: Look | None = None
     under_way: dict[str, Running] = field(default_factory=dict)
 
     async def run(self, work: Work) -> Outcome:
@@ -76,21 +84,13 @@ class Investigations:
 
     async def _watched(self, work: Work, investigation: str) -> Outcome:
         alert, others = lead_alert(work)
+        alert = await self.storms.with_joined(alert, investigation)
 
         def emit(progress: Progress) -> None:
             running.progress = progress
             self.thread.progress(work, progress)
 
-        task = asyncio.ensure_future(
-            self.investigate(
-                alert,
-                investigation=investigation,
-                playbook=work.playbook,
-                inputs=work.inputs,
-                emit=emit,
-                journal=StoreJournal(self.store, investigation),
-            )
-        )
+        task = asyncio.ensure_future(self._examined(work, alert, investigation, emit))
         running = Running(investigation, work, datetime.now(UTC), task)
         self.under_way[investigation] = running
         try:
@@ -105,6 +105,29 @@ class Investigations:
                 task.cancel()
                 await asyncio.wait({task}, timeout=CANCEL_GRACE_S)
         return await self._ended(running, others, timed_out=timed_out)
+
+    async def _examined(self, work: Work, alert: Alert, investigation: str, emit: Emit) -> Report:
+        """The report; without any check of the playbook for an alert that is over by now and that nobody asked about by hand."""
+        started, note = datetime.now(UTC), ""
+        seen = posted(work)
+        if self.look is not None:
+            standing = await self.look(alert, seen_at=seen)
+            if standing.state == "over" and not work.key.startswith("run:") and not work.playbook:
+                return resolved_meanwhile(standing, investigation=investigation, started_at=started)
+            alert, note = standing.alert, standing.note
+        if alert.starts_at is None and started - seen >= LATE:
+            alert = alert.model_copy(
+                update={"starts_at": seen}
+            )  # its message is the nearest to its beginning that is known
+        report = await self.investigate(
+            alert,
+            investigation=investigation,
+            playbook=work.playbook,
+            inputs=work.inputs,
+            emit=emit,
+            journal=StoreJournal(self.store, investigation),
+        )
+        return report.model_copy(update={"notes": (*report.notes, note)}) if note else report
 
     async def _ended(self, running: Running, others: str, *, timed_out: bool) -> Outcome:
         task = running.task
@@ -161,8 +184,17 @@ def lead_alert(work: Work) -> tuple[Alert, str]:
     return first, f"{more} in the same message ({names}); this investigation is about the first that fires"
 
 
-def new_work(work: Work) -> NewWork:
-    """What the store keeps of a piece of work: all but the raw event."""
+def posted(work: Work) -> datetime:
+    """When the message was posted, as Slack's ``ts`` says it; when it was received, for all else."""
+    try:
+        at = float(work.ts)
+        return datetime.fromtimestamp(at, UTC) if at > 1e9 else work.received_at
+    except (ValueError, OverflowError, OSError):
+        return work.received_at
+
+
+def new_work(work: Work, kin: Iterable[Kin] = ()) -> NewWork:
+    """What the store keeps of a piece of work: all but the raw event. ``kin`` are the alerts that its trouble drags along."""
     alert = lead_alert(work)[0] if work.alerts else None
     return NewWork(
         key=work.key,
@@ -175,5 +207,6 @@ def new_work(work: Work) -> NewWork:
         fingerprint=alert.fingerprint if alert else "",
         alert=alert.model_dump_json() if alert else "",
         playbook=work.playbook,
-        foldable=work.key.startswith("alert:"),
+        foldable=work.key.startswith("alert:") and alert is not None,
+        joining=joining_of([alert, *(a for a in work.alerts if a.status == "firing")], kin) if alert else Joining(),
     )

@@ -102,7 +102,8 @@ class Actions:
             await self._clients.quick.views_update(view_id=view["id"], view=evidence_view(report, page, self._hosts))
 
     async def _rerun(self, body: dict[str, Any], row: InvestigationRecord, user: str) -> str:
-        if any(other.is_open for other in await self._runtime.store.in_thread(row.channel, row.root)):
+        here = await self._runtime.store.in_thread(row.channel, row.root)  # with the leader that this one joined
+        if any(other.is_open and other.root == row.root for other in here):
             return "An investigation is already running in this thread."
         work = await self._runtime.work_of(row.id)
         if work is None or not work.alerts:

@@ -7,6 +7,7 @@ file. An inconclusive card has the same shape: it says what is known, what could
 from bot.investigation import wording
 from bot.investigation.model import Action, Cited, Progress, Report, StepView
 from bot.slack import rich
+from bot.slack.joined import Joined
 from bot.slack.message import Block, Message
 from bot.slack.mrkdwn import mention, quiet, shorten, tidy
 
@@ -27,8 +28,8 @@ _RISK = {"none": "no risk", "low": "low risk", "medium": "medium risk", "high": 
 # -- while it runs --------------------------------------------------------------------------------------------------------------
 
 
-def progress_card(progress: Progress) -> Message:
-    """The plan with the state of each step and a Stop button."""
+def progress_card(progress: Progress, joined: Joined | None = None) -> Message:
+    """The plan with the state of each step and a Stop button; below it the alerts that joined."""
     where = f" in {progress.alert.namespace}" if progress.alert.namespace else ""
     title = f"Investigating {progress.alert.name}{where}"
     if progress.playbook:
@@ -42,7 +43,11 @@ def progress_card(progress: Progress) -> Message:
         f"{'✓' if s.status == 'done' else '✗' if s.status == 'failed' else '·'} {s.title} {s.note}"
         for s in progress.steps
     ]
-    return Message(text, [_plan(title, _tasks(progress, _STATUS)), stop], _lines(text, [title, *lines], [stop]))
+    more = [rich.block_of(joined.line())] if joined else []
+    said = [joined.words] if joined else []
+    return Message(
+        text, [_plan(title, _tasks(progress, _STATUS)), *more, stop], _lines(text, [title, *lines, *said], [stop])
+    )
 
 
 def _tasks(progress: Progress, statuses: dict[str, str]) -> list[Block]:
@@ -91,8 +96,8 @@ def _task(step: StepView, statuses: dict[str, str]) -> Block:
 # -- how it ends ----------------------------------------------------------------------------------------------------------------
 
 
-def verdict_card(report: Report) -> Message:
-    """The verdict with its reasons, what to do, what was ruled out, how much was checked."""
+def verdict_card(report: Report, joined: Joined | None = None) -> Message:
+    """The verdict with its reasons, what to do, what was ruled out, how much was checked; for a storm also what joined."""
     ran, due = report.ran
     certainty = wording.CERTAINTY[report.verdict]
     text = quiet(f"{tidy(report.headline, 200)} {certainty}, {ran} of {due} checks ran.", SUMMARY)
@@ -112,6 +117,8 @@ def verdict_card(report: Report) -> Message:
             _do(report.remediation),
             [*_joined("Ruled out", report.ruled_out[:5]), *_listed("Not checked", report.not_checked[:2])],
         ]
+    if joined:
+        groups.insert(1, [joined.line()])
     groups = [g for g in groups if g]  # a block each, so that Slack sets them apart
     tail = [_footer(report), _verdict_buttons(report), feedback_buttons(report.id)]
     body = rich.plain([part for group in groups for part in group]).split("\n")

@@ -79,7 +79,10 @@ class Intake:
         return await next()
 
     async def message(self, body: Mapping[str, Any], event: Mapping[str, Any], found: Found | None = None) -> str:
-        """What became of it: started (late, when it was found too late), resolved, idle, ignored, unparsed, repeated or over_budget."""
+        """What became of it.
+
+        started (late, when it was found too late), folded, resolved, idle, ignored, unparsed, repeated or over_budget.
+        """
         reason = guards.closed(
             event, bot_id=self._me.bot_id, bot_user=self._me.user, app_id=str(body.get("api_app_id") or "")
         )
@@ -144,17 +147,12 @@ class Intake:
         worth = startable(parsed)
         if not worth:
             return "idle"
-        if not self._within_budget(channel, rules.max_per_hour):
-            return await self._over_budget(team, channel, message, parsed, rules)
         others = tuple(a for a in parsed.alerts if a not in worth)
-        started = self._started[channel]
-        started.append(self._clock())  # taken before the wait: events come in side by side
-        outcome = await self._accept(
-            _work(team, channel, message, (*worth, *others), note=note), "late" if note else "started"
-        )
-        if outcome == "repeated":
-            started.pop()
-        return outcome
+        work = _work(team, channel, message, (*worth, *others), note=note)
+        outcome = await self._runtime.receive(work, may_start=lambda: self._spend(channel, rules.max_per_hour))
+        if outcome == "refused":
+            return await self._over_budget(team, channel, message, parsed, rules)
+        return "late" if outcome == "started" and note else outcome
 
     async def _meet(self, channel: str, event: Mapping[str, Any]) -> None:
         """From the first message that is heard in a channel on, its history is ours to look through; what was before is not."""
@@ -174,11 +172,15 @@ class Intake:
     async def _accept(self, work: Work, outcome: str) -> str:
         return outcome if await self._runtime.accept(work) else "repeated"
 
-    def _within_budget(self, channel: str, most: int) -> bool:
+    def _spend(self, channel: str, most: int) -> bool:
+        """One of the hour's investigations, if one is left. What joins another costs none."""
         started = self._started[channel]
         while started and self._clock() - started[0] > HOUR_S:
             started.popleft()
-        return len(started) < most
+        if len(started) >= most:
+            return False
+        started.append(self._clock())
+        return True
 
     async def _over_budget(
         self, team: str, channel: str, message: Mapping[str, Any], parsed: Parsed, rules: ChannelSettings

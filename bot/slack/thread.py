@@ -10,6 +10,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.incidents.ids import investigation_id
+from bot.incidents.model import GatheredRecord
 from bot.incidents.store import Store
 from bot.investigation.model import Progress, Report
 from bot.observe.metrics import METRICS, Metrics
@@ -18,8 +19,8 @@ from bot.slack import cards, reactions
 from bot.slack.answers import Answers
 from bot.slack.clients import Clients
 from bot.slack.errors import AWAY, GONE, as_delivery, code_of
+from bot.slack.joined import Joined, appendix, linked, part_of
 from bot.slack.message import Message
-from bot.slack.mrkdwn import escape
 from bot.slack.pace import Pace
 from bot.slack.posts import Posts
 from bot.slack.writer import CardWriter
@@ -30,6 +31,10 @@ CARD = "card"
 FILE = "file"
 LINE = "line"
 
+MARKS_PER_MINUTE = 45.0  # Slack allows 50 reactions a minute; a storm's marks take their time
+MANY_STORMS = 200
+IN_FILE = 200
+
 
 @dataclass
 class Card:
@@ -38,6 +43,7 @@ class Card:
     work: Work
     writer: CardWriter | None = None
     waiting: Message | None = None
+    progress: Progress | None = None
     greeted: bool = False
 
 
@@ -60,8 +66,11 @@ class SlackThread:
         self.posts = Posts(store, clients)
         self._render_file = render_file
         self._interval = edit_interval_s
+        self._links = tuple(link_hosts)
         self._pace = Pace(edits_per_minute)
         self._cards: dict[str, Card] = {}
+        self._joined: dict[str, Joined] = {}
+        self._marks = Pace(MARKS_PER_MINUTE)
         self._answers = Answers(self.posts, clients, link_hosts)
 
     def identify(self, bot_id: str) -> None:
@@ -98,14 +107,15 @@ class SlackThread:
 
     def progress(self, work: Work, progress: Progress) -> None:
         card = self._cards.setdefault(progress.investigation, Card(work))
-        message = cards.progress_card(progress)
+        card.progress = progress
+        message = cards.progress_card(progress, self._joined.get(progress.investigation))
         if card.writer is None:
             card.waiting = message
         else:
             card.writer.show(message)
 
     async def finished(self, work: Work, report: Report) -> None:
-        await self._conclude(work, cards.verdict_card(report))
+        await self._conclude(work, cards.verdict_card(report, self._joined.get(report.id)))
         await self._upload(work, report)
         await reactions.done(self.clients, work.channel, work.ts, again=work.key.startswith("run:"))
         self._close(work)
@@ -121,15 +131,38 @@ class SlackThread:
         await reactions.trouble(self.clients, work.channel, work.ts)
         self._close(work)
 
-    async def folded(self, work: Work, channel: str, ts: str) -> None:
-        """🔗 and one line that leads to the running investigation."""
+    async def folded(self, work: Work, channel: str, ts: str, *, because: str, quiet: bool) -> None:
+        """🔗 and, unless many did so before, one line that leads to the investigation and a button to investigate it apart."""
+        await self._marks.take()
+        if quiet:
+            await reactions.linked(self.clients, work.channel, work.ts)
+            return
         try:
             permalink = str((await self.clients.patient.chat_getPermalink(channel=channel, message_ts=ts))["permalink"])
-            text = f"Part of <{escape(permalink)}|the investigation that is running> for the same alert."
-            await self.posts.once(investigation_id(work.key), LINE, work.channel, root(work), Message(text))
+            message = part_of(permalink, because, investigation_id(work.key))
+            await self.posts.once(investigation_id(work.key), LINE, work.channel, root(work), message)
         except (SlackApiError, *AWAY) as error:
             raise as_delivery(error, work.channel, doing="Pointing to the running investigation") from error
         await reactions.linked(self.clients, work.channel, work.ts)
+
+    async def gathered(self, work: Work, gathered: GatheredRecord, report: Report | None) -> None:
+        """One line on the card: how many joined, the first few with links."""
+        try:
+            joined = await linked(self.clients, gathered, home=work.channel, hosts=self._links)
+            self._remember(gathered.investigation, joined)
+            card = self._cards.get(gathered.investigation)
+            if report is not None:
+                await self.posts.final(report.id, CARD, work.channel, root(work), cards.verdict_card(report, joined))
+            elif card is not None and card.progress is not None:
+                self.progress(work, card.progress)
+        except (SlackApiError, *AWAY) as error:
+            raise as_delivery(error, work.channel, doing="Adding the alerts that joined to the card") from error
+
+    def _remember(self, investigation: str, joined: Joined) -> None:
+        self._joined.pop(investigation, None)
+        self._joined[investigation] = joined
+        while len(self._joined) > MANY_STORMS:
+            del self._joined[next(iter(self._joined))]
 
     async def answered(self, work: Work, text: str, evidence: tuple[str, ...]) -> None:
         await self._answers.answered(work, investigation_id(work.key), text, evidence)
@@ -197,7 +230,7 @@ class SlackThread:
                 thread_ts=root(work),
                 filename=file_name(report),
                 title=title,
-                content=self._render_file(report),
+                content=self._render_file(report) + await self._appendix(report.id),
                 snippet_type="markdown",
             )
         except SlackApiError as error:
@@ -210,6 +243,12 @@ class SlackThread:
         else:
             files = answer.get("files") or [{}]
             await store.posted(report.id, FILE, work.channel, str(files[0].get("id") or "posted"))
+
+    async def _appendix(self, investigation: str) -> str:
+        """The alerts that joined, for the end of the file; "" when none did."""
+        storms = self.posts.store.storms
+        gathered = await storms.gathered(investigation)
+        return appendix(gathered, await storms.joined(investigation, limit=IN_FILE)) if gathered is not None else ""
 
     async def _uploaded(self, work: Work, investigation: str, title: str) -> bool:
         async for reply in self.clients.replies(work.channel, root(work)):

@@ -14,6 +14,8 @@ class Evidence(BaseModel):
     ``id`` is ``E<n>`` (``E3.2`` for the second item of a ``for_each`` step): fixed by the playbook's order, not by completion.
     ``data`` is the structured answer (``None`` on failure or for servers that return text only); ``text`` what a reader sees.
     ``tainted`` names the JSON paths of text that a stranger can write; ``["*"]`` means all of it.
+    ``unjudged`` are patterns of signal codes that this answer could not carry although its question asks for them: an adapter stands
+    between, and a signal that is not there means nothing. Empty for our own tools.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +36,7 @@ class Evidence(BaseModel):
     window: Window | None = None
     link: str = ""
     tainted: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
     truncated: bool = False
     cached: bool = False
     at: datetime

@@ -16,7 +16,17 @@ from mcp_servers.common.redaction import Redactor, redactor
 # Names that every server knows begin with these: one that is not among them is misspelt.
 _SHARED = ("RCA_MCP_", "RCA_REDACT_", "RCA_TOOL_", "RCA_MAX_")
 # Names of others that may stand in the same environment.
-_OTHERS = ("RCA_K8S_", "RCA_CH_", "RCA_MONGO_", "RCA_ATLAS_", "RCA_SIGNOZ_", "RCA_MODEL_", "RCA_STORE_", "RCA_HEALTH_", "RCA_CONFIG")
+_OTHERS = (
+    "RCA_K8S_",
+    "RCA_CH_",
+    "RCA_MONGO_",
+    "RCA_ATLAS_",
+    "RCA_SIGNOZ_",
+    "RCA_MODEL_",
+    "RCA_STORE_",
+    "RCA_HEALTH_",
+    "RCA_CONFIG",
+)
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 

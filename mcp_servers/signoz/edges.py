@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608, E501 (statements are constants over constants; values travel as typed parameters)
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mcp_servers.common.envelope import Signal
@@ -130,6 +131,27 @@ def read_edges(rows: list[Row], kind: str) -> list[Edge]:
             Edge(str(row["source"]), str(row["target"]), kind, **cells, whole=standard(row), way=standard(row, "g"))
         )
     return made
+
+
+def callees(calls: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """Service -> the others that it calls, out of (source, target)."""
+    below: dict[str, set[str]] = {}
+    for source, target in calls:
+        if source != target:
+            below.setdefault(source, set()).add(target)
+    return below
+
+
+def behind(service: str, below: dict[str, set[str]]) -> set[str]:
+    """Every service that ``service`` calls, through others, too; itself only where the calls come back to it."""
+    seen: set[str] = set()
+    waiting = [service]
+    while waiting:
+        for target in below.get(waiting.pop(), ()):
+            if target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    return seen
 
 
 def signals_of(edge: Edge, both: Windows) -> list[Signal]:

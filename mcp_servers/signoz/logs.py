@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608, E501 (statements are constants over constants; values travel as typed parameters)
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import re2
@@ -11,6 +12,7 @@ from mcp_servers.common.signals import signal
 from mcp_servers.common.templates import read_line, template
 from mcp_servers.common.untrusted import clean
 from mcp_servers.signoz.client import Query, Row
+from mcp_servers.signoz.edges import behind, callees
 from mcp_servers.signoz.reading import number, subject
 from mcp_servers.signoz.sql import LOG_IS_BASE, LOG_IS_CURRENT, LOGS
 from mcp_servers.signoz.windows import Windows, iso
@@ -23,7 +25,7 @@ NEW_CALM_MAX = 3
 SILENCE_EXPECTED = 10.0
 LEVELS = {"any": 0, "info": 9, "warn": 13, "error": 17, "fatal": 21}
 _WORDS = "'ERROR', 'ERR', 'FATAL', 'CRITICAL', 'CRIT', 'PANIC', 'EMERGENCY', 'ALERT', 'SEVERE'"
-_IS_ERROR = f"(severity_number >= 17 OR upper(severity_text) IN ({_WORDS}))"
+IS_ERROR = f"(severity_number >= 17 OR upper(severity_text) IN ({_WORDS}))"
 _SERVICE = "coalesce(nullIf(resources_string['service.name'], ''), nullIf(resources_string['k8s.deployment.name'], ''), resources_string['k8s.container.name'])"
 # `contains` and `service` are plain substrings and equals, never patterns; many pipelines leave the number 0, so words count as well.
 _FILTER = f"""({{service:String}} = '' OR {_SERVICE} = {{service:String}}) AND {LOGS_OF_SERVICE}
@@ -34,13 +36,13 @@ _FILTER = f"""({{service:String}} = '' OR {_SERVICE} = {{service:String}}) AND {
 TOTALS = Query(
     "log volume",
     f"""SELECT {_SERVICE} AS service, countIf({LOG_IS_CURRENT}) AS lines, countIf({LOG_IS_BASE}) AS base_lines,
- countIf({_IS_ERROR} AND {LOG_IS_CURRENT}) AS errors, countIf({_IS_ERROR} AND {LOG_IS_BASE}) AS base_errors
+ countIf({IS_ERROR} AND {LOG_IS_CURRENT}) AS errors, countIf({IS_ERROR} AND {LOG_IS_BASE}) AS base_errors
  FROM {LOGS} AND ({{service:String}} = '' OR {_SERVICE} = {{service:String}}) AND {LOGS_OF_SERVICE} GROUP BY service ORDER BY lines + base_lines DESC LIMIT 500""",
 )
 # The store folds lines of one shape, so that counts are exact and 2,000 shapes leave it rather than all lines.
 SHAPES = Query(
     "log shapes",
-    f"""SELECT {_SERVICE} AS service, {_IS_ERROR} AS error, any(severity_text) AS severity,
+    f"""SELECT {_SERVICE} AS service, {IS_ERROR} AS error, any(severity_text) AS severity,
  replaceRegexpAll(substring(body, 1, 300), '[0-9a-fA-F]{{{{8}}}}-[0-9a-fA-F-]{{{{27}}}}|[0-9a-fA-F]{{{{12,}}}}|[0-9]+', '#') AS shape,
  any(substring(body, 1, 600)) AS line, countIf({LOG_IS_CURRENT}) AS n, countIf({LOG_IS_BASE}) AS base_n,
  intDiv(minIf(timestamp, {LOG_IS_CURRENT}), 1000000000) AS first, intDiv(maxIf(timestamp, {LOG_IS_CURRENT}), 1000000000) AS last,
@@ -112,6 +114,10 @@ class Volume:
     errors: float
     base_errors: float
 
+    def more_errors(self, both: Windows) -> float:
+        """Error lines beyond what the time before would make one expect."""
+        return self.errors - self.base_errors * both.cur_s / both.base_s if both.compared else 0.0
+
 
 def volumes(rows: list[Row]) -> dict[str, Volume]:
     return {
@@ -154,18 +160,46 @@ def is_new(one: Found, volume: Volume | None) -> bool:
     return bool(volume.lines) and one.count * volume.base_lines / volume.lines >= NEW_EXPECTED
 
 
-def signals_of(patterns: list[Found], volume: dict[str, Volume], both: Windows) -> list[Signal]:
+def loud(volume: dict[str, Volume], both: Windows) -> dict[str, float]:
+    """Services whose error lines rose, with how many more there are than one would expect."""
+    return {
+        service: v.more_errors(both)
+        for service, v in volume.items()
+        if both.compared
+        and v.errors >= SPIKE_MIN
+        and v.errors / both.cur_s >= SPIKE_TIMES * v.base_errors / both.base_s
+    }
+
+
+def inherited(risen: Mapping[str, float], calls: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Of the services whose errors ``risen``, those that call (through others) one with at least half as many: they tell of its failures."""
+    below = callees(calls)
+    return frozenset(
+        one
+        for one, lines in risen.items()
+        for other in (behind(one, below) & risen.keys()) - {one}
+        if risen[other] >= lines / 2 and one not in behind(other, below)
+    )
+
+
+def signals_of(
+    patterns: list[Found], volume: dict[str, Volume], both: Windows, effects: frozenset[str] = frozenset()
+) -> list[Signal]:
+    """``effects``: services whose errors are those of what they call."""
     found: list[Signal] = []
     since = iso(both.cur_from)
+    loudest = loud(volume, both)
+    most = max((lines for service, lines in loudest.items() if service not in effects), default=0.0)
     for service, v in volume.items() if both.compared else ():
         rate, base = v.errors / both.cur_s, v.base_errors / both.base_s
-        if v.errors >= SPIKE_MIN and rate >= SPIKE_TIMES * base:
+        if service in loudest:
             detail = f"{v.errors:.0f} error lines, {rate * 60:.1f} a minute, before {base * 60:.1f}"
             found.append(
                 signal(
                     "log.error_spike",
                     subject(service),
                     detail,
+                    reason="most" if service not in effects and loudest[service] == most else "less",
                     value=round(rate, 4),
                     baseline=round(base, 4),
                     threshold=SPIKE_TIMES,

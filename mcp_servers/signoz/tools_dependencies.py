@@ -12,7 +12,7 @@ from mcp_servers.common.envelope import Envelope, Lean, ok
 from mcp_servers.common.timerange import parse_range
 from mcp_servers.signoz.client import Row
 from mcp_servers.signoz.context import Context
-from mcp_servers.signoz.edges import Edge, path_signals, read_edges, signals_of, slow_io
+from mcp_servers.signoz.edges import Edge, behind, callees, path_signals, read_edges, signals_of, slow_io
 from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, number, ratio, short
 from mcp_servers.signoz.red import sample_of
 from mcp_servers.signoz.windows import windows
@@ -52,20 +52,23 @@ class PathRow(Lean):
 
 
 class Dependencies(Envelope):
-    """``edges``: failing first, then the most slowed. ``paths``: the most changed first."""
+    """``edges``: failing first, then the most slowed. ``paths``: the most changed first. ``reached``: ``entrance`` and every service that
+    it calls, through others, too, at most 200; empty without an entrance, or when no span knows it."""
 
     edges: list[EdgeRow]
     edges_total: int
+    reached: list[str] = Field(default_factory=list)
     paths: list[PathRow] = Field(default_factory=list)
 
 
 def tools(context: Context) -> list[Tool]:
-    async def get_service_dependencies(
+    async def get_service_dependencies(  # noqa: PLR0917 (the arguments of the tool)
         service: Annotated[str, Field(pattern=SERVICE, description="service.name; empty: all")] = "",
         time_range: Annotated[str, Field(max_length=100)] = "30m",
         alert_at: Annotated[str, Field(pattern=ALERT_AT, description="ISO time of the alert's start")] = "",
         direction: Literal["both", "up", "down"] = "both",
         limit: Annotated[int, Field(ge=1, le=40)] = 12,
+        entrance: Annotated[str, Field(pattern=SERVICE, description="also list what this service reaches")] = "",
     ) -> Annotated[CallToolResult, Dependencies]:
         source = await context.source()
         asked = parse_range(time_range, context.clock())
@@ -74,6 +77,7 @@ def tools(context: Context) -> list[Tool]:
         calls, backends, paths = await asyncio.gather(
             source.calls(both, service, sample), source.backends(both, service), source.paths(both, service, sample)
         )
+        reached = _reached(entrance, calls.rows) if entrance and not service else []
         edges = read_edges(calls.rows, "service") + read_edges(backends.rows, "backend")
         if service and direction != "both":
             edges = [e for e in edges if (e.target if direction == "up" else e.source) == service]
@@ -87,6 +91,7 @@ def tools(context: Context) -> list[Tool]:
             edges=[_row(e) for e in edges[:limit]],
             edges_total=len(edges),
             paths=[_path(row) for row in paths.rows[:6]],
+            reached=reached,
         )
         weighed = [(1e12, s) for s in slow_io(edges, both)]
         # Time lost in all calls of an edge is what it explains of a slow gateway; ways that changed come after.
@@ -104,6 +109,12 @@ def tools(context: Context) -> list[Tool]:
         return ok(answer)
 
     return [strict.tool(get_service_dependencies, "get_service_dependencies", DESCRIPTION, SIGNALS)]
+
+
+def _reached(entrance: str, rows: list[Row]) -> list[str]:
+    below = callees((str(row["source"]), str(row["target"])) for row in rows)
+    known = entrance in below or any(entrance in targets for targets in below.values())
+    return [name(s) for s in [entrance, *sorted(behind(entrance, below) - {entrance})]][:200] if known else []
 
 
 def _row(e: Edge) -> EdgeRow:

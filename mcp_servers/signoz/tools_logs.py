@@ -19,10 +19,13 @@ from mcp_servers.signoz.logs import (
     TEXT_CODES,
     Found,
     fold,
+    inherited,
+    loud,
     signals_of,
     volumes,
 )
 from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, number, ratio
+from mcp_servers.signoz.red import sample_of
 from mcp_servers.signoz.sources import LogFilter, Row, Source
 from mcp_servers.signoz.windows import Windows, iso, windows
 
@@ -121,7 +124,12 @@ def tools(context: Context) -> list[Tool]:
         answer.series_start, answer.series_step_s = iso(first * step), step
         unfiltered = not (contains or trace_id)
         # Signals speak of the services, so they are drawn only from what was not narrowed by words or by one trace.
-        answer.signals = signals_of(patterns, volume, both) if unfiltered else []
+        effects: frozenset[str] = frozenset()
+        # Over the API the graph of calls is every span once more: too much for a question about logs.
+        if unfiltered and source.backend == "signoz-clickhouse" and len(risen := loud(volume, both)) > 1:
+            calls = await source.calls(both, "", await sample_of(source, both))
+            effects = inherited(risen, ((str(r["source"]), str(r["target"])) for r in calls.rows))
+        answer.signals = signals_of(patterns, volume, both, effects) if unfiltered else []
         began = [p.first for p in patterns if p.is_new and p.error and p.first]
         answer.onset = iso(min(began)) if began else None
         if mode == "raw":

@@ -1,6 +1,7 @@
 """`get_service_overview`: which services became worse, and since which version."""
 
 import asyncio
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -102,12 +103,22 @@ def tools(context: Context) -> list[Tool]:
         if sample > 1:
             answer.notes.append(f"own time is measured on every {sample}. trace")
         weighed = [(_explains(one, s), s) for one in ranked for s in signals_of(one, both)]
+        if not service:
+            weighed = list(_compared(weighed))
         weighed += [(1e9, s) for s in _new_versions(seen, both)]
         answer.signals = keep(weighed, answer.notes)
         answer.summary = _summary(service, ranked, answer.signals)
         return ok(answer)
 
     return [strict.tool(get_service_overview, "get_service_overview", DESCRIPTION, SIGNALS)]
+
+
+def _compared(weighed: list[tuple[float, Signal]]) -> Iterator[tuple[float, Signal]]:
+    """The same; of the services whose own time grew the one that explains most of the waiting is marked."""
+    most = max((weight for weight, s in weighed if s.code == "svc.self_time_up"), default=0.0)
+    for weight, found in weighed:
+        reason = "most" if weight == most else "less"
+        yield weight, found.model_copy(update={"reason": reason}) if found.code == "svc.self_time_up" else found
 
 
 def _explains(one: Health, found: Signal) -> float:

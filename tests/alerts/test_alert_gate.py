@@ -62,7 +62,7 @@ def post(text: str = "", **more: Any) -> dict[str, Any]:
         (post(f"*Root cause:* billing ran out of memory … {MARK}"), "analysis"),
         (post("Standup in 5 minutes"), "among people"),
         (post("Does anybody know whether [FIRING:1] HighErrorRate is open?"), "question"),
-        (post("Ticket OPS-12 was closed"), "nothing in it"),
+        (post("Ticket OPS-12 was closed"), "what somebody did"),
         (post("backup finished. status: ok"), "nothing in it"),
     ],
 )

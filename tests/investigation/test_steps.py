@@ -229,3 +229,17 @@ def test_a_clipped_line_is_one_line_and_fits(text: str, limit: int) -> None:
     line = clip(text, limit)
     assert len(line) <= limit
     assert len(line.splitlines()) <= 1
+
+
+async def test_people_see_a_conditional_step_only_when_it_is_needed() -> None:
+    playbook = book(
+        {"id": "a"},
+        {"id": "yes", "when": "steps.a.value == 7"},
+        {"id": "no", "when": "steps.a.value == 8"},
+        {"id": "far", "tool": "absent.far"},
+    )
+    run, seen = running(playbook, Tools({"t.a": {"value": 7}, "t.yes": {}}, delay=0.01))
+    await run.run()
+    assert [v.id for v in seen[0]] == ["a"]
+    assert [v.id for v in seen[-1]] == ["a", "yes"]
+    assert "no" not in {v.id for views in seen for v in views}

@@ -60,6 +60,8 @@ class ListThread:
         self.said: list[tuple[str, str]] = []
         self.refuse: list[DeliveryError] = []
         self.heard = asyncio.Event()
+        self.reasons: dict[str, str] = {}  # ts of an alert that joined -> why
+        self.counts: dict[str, int] = {}  # ts of a leader -> how many joined, as last told
 
     def _say(self, what: str, detail: str = "") -> None:
         self.said.append((what, detail))
@@ -97,8 +99,13 @@ class ListThread:
         self._maybe_refuse()
         self._say("failed", message)
 
-    async def folded(self, work, channel, ts):
-        self._say("folded", f"{channel} {ts}")
+    async def folded(self, work, channel, ts, *, because, quiet):
+        self.reasons[work.ts] = because
+        self._say("marked" if quiet else "folded", f"{channel} {ts}")
+
+    async def gathered(self, work, gathered, report):
+        self.counts[work.ts] = gathered.count
+        self._say("gathered", f"{work.ts} {gathered.count}")
 
     async def answered(self, work, text, evidence):
         self._say("answered", f"{text} {' '.join(evidence)}".strip())

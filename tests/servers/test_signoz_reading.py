@@ -95,6 +95,7 @@ class TestTheServerWithoutItsStore:
                 "get_alert_rule",
                 "get_alerts",
                 "get_exceptions",
+                "get_request_gaps",
                 "get_service_dependencies",
                 "get_service_overview",
                 "get_service_resources",

@@ -9,6 +9,7 @@ from bot.alerts.build import build
 from bot.alerts.drafts import Draft
 from bot.alerts.flatten import Message
 from bot.alerts.model import Alert
+from bot.alerts.senders import general
 
 _LINK = re.compile(r"/#/alerts\?|/#/silences/new")
 _NAMES = frozenset(
@@ -19,13 +20,13 @@ _NAMES = frozenset(
 def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that Alertmanager sent; ``None`` for all others."""
     marked = any(d.heading.bracket in ("firing", "resolved") for d in drafts)
-    addresses = "\n".join([c.title_link for c in message.cards] + [link.url for c in message.cards for link in c.links])
     counted = any(d.heading.firing is not None or d.heading.resolved is not None for d in drafts)
-    linked = bool(_LINK.search(addresses))
+    linked = bool(_LINK.search(message.addresses))
     if not (
         marked
         or counted
-        or ((linked or message.username.lower() in _NAMES) and any(d.keyed or d.heading.strong for d in drafts))
+        or (linked and any(d.keyed or d.heading.strong for d in drafts))
+        or (message.username.lower() in _NAMES and any(general.evidence(d) for d in drafts))
     ):
         return None
     return build(drafts, "alertmanager")

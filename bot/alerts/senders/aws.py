@@ -8,14 +8,17 @@ from bot.alerts.forms import Sender, form
 from bot.alerts.model import Alert
 
 _WHERE = r"\s*\|\s*(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\b.*$"
+_NOW = r"(?:state )?is now\W{1,3}(?P<status>ALARM|OK)\b"
 _FINDING = form(r"finding type:\s*(?P<name>[A-Za-z]+:[A-Za-z0-9]+/[\w.!-]{3,120})", status="firing")
 SENDER = Sender(
     "aws",
     names="aws chatbot|amazon q|aws|aws notifications?|guardduty|cloudwatch",
     links=r"(?:[a-z0-9-]+\.)?console\.aws\.amazon\.com/",
-    words=r"\b(?:CloudWatch Alarm|GuardDuty Finding|AWS Health Event)\s*\|",
+    words=r"\b(?:CloudWatch Alarm|GuardDuty Finding|AWS Health Event)\s*\||\bis now\W{1,3}(?:ALARM|OK|INSUFFICIENT_DATA)\b",
     forms=(
         form(rf"cloudwatch alarm\s*\|\s*(?P<name>[^|\n]{{1,255}}?){_WHERE}"),
+        form(rf"(?:alert|alarm|ok)?\W{{0,3}}(?:alarm\W{{1,3}})?(?P<name>[^\s*]{{1,255}})\W{{1,3}}{_NOW}"),
+        form(r"alarm name:\s*(?P<name>.{1,255})$"),
         _FINDING,
         form(r"event type(?: code)?:\s*(?P<name>AWS_[A-Z0-9_]{3,120})", status="firing"),
         form(r"aws cloudwatch notification\s*[–-]\s*(?P<name>.{2,200})$"),

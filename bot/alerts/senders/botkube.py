@@ -9,6 +9,7 @@ _KIND = r"(?P<object>(?:[a-z0-9.]+/)?v\d\w*/[a-z]+)"
 SENDER = Sender(
     "botkube",
     names="botkube",
+    words=r"(?:^|\n)\W{0,8}(?:[a-z0-9.]{1,60}/)?v\d\w{0,8}/[a-z]{1,40} error\b",
     forms=(
         form(rf"{_KIND}\s+(?P<severity>error|warning)\b", status="firing"),
         form(
@@ -16,6 +17,7 @@ SENDER = Sender(
         ),
     ),
 )
+_LEVELS = frozenset(["error", "warning", "info", "success", "normal"])
 _KINDS = {
     "pod": "pod",
     "deployment": "deployment",
@@ -32,7 +34,8 @@ def _object(draft: Draft) -> None:
     key = _KINDS.get(draft.labels.get("kind", "").lower(), "")
     if key and name:
         draft.labels.setdefault(key, name)
-    reason = draft.labels.get("reason", "")
+    kind_of_event = draft.labels.get("type", "")
+    reason = draft.labels.get("reason", "") or (kind_of_event if kind_of_event.lower() not in _LEVELS else "")
     draft.alertname = reason or draft.alertname or draft.labels.get("object", "")
 
 

@@ -1,7 +1,8 @@
 """Everybody else: templates that teams wrote themselves, and monitoring systems without a module of their own.
 
-Conservative: a message is an alert only where it says so, by a mark, by an alert's name, or by a severity beside a name. What only might be
-an alert is left alone, because an investigation nobody asked for is noise in an incident.
+Conservative: a message is an alert only where it says that something is wrong now with something that runs: by a mark, by a rule's name, or
+by a severity or a state beside what is ill. What only might be an alert is left alone, because an investigation nobody asked for is noise
+in an incident. Tickets, vulnerabilities and test runs have severities and states too: they are told apart by what they are about.
 """
 
 import re
@@ -9,16 +10,44 @@ import re
 from bot.alerts.build import build
 from bot.alerts.drafts import Draft, is_rule
 from bot.alerts.flatten import Message
+from bot.alerts.markup import undecorate
 from bot.alerts.model import Alert
-from bot.alerts.words import level_of, listed
+from bot.alerts.sentences import read_sentences
+from bot.alerts.shapes import is_trouble
+from bot.alerts.subject import normal
+from bot.alerts.words import field_of, level_of, listed
 
 # Status words that also open or end sentences about other things: no evidence on their own.
 _WEAK = listed("open opened closed ok up normal active activated cleared inactive healthy error info active restored")
-# Signs that people put before what is wrong, and before little else; they count only beside a rule's name.
+# Signs that people put before what is wrong, and before little else; they count only beside a rule's name or what is ill.
 _ALARM = re.compile(
-    r"^[\s*_`]{0,6}(?::(?:rotating_light|red_circle|fire|alert|alarm|bangbang|no_entry|sos|siren):|[🚨🔴🔥🆘⛔])"
+    r"^[\s*_`#]{0,6}(?::(?:rotating_light|red_circle|fire|alert|alarm|bangbang|no_entry|sos|siren):|[🚨🔴🔥🆘⛔])"
 )
+_WARNS = re.compile(r"^[\s*_`#]{0,6}(?::(?:warning|exclamation|rotating_light|red_circle|fire|x):|[⚠🚨🔴🔥❗❌])")
 _TAILS = listed("down unhealthy failing critical firing alerting triggered")
+_STATED = listed("down unhealthy failing critical firing alerting triggered alarm unreachable degraded warning problem")
+_QUOTED = re.compile(r"^[“\"'«„](?P<name>[^“”\"«»]{2,150})[”\"'»“]\s+is\b", re.IGNORECASE)
+# What runs, by the names of labels; the Kubernetes ones and their translations are known as fields.
+_RUNS = listed(
+    """pod namespace node container deployment statefulset daemonset host hostname instance server service service_name application app
+    endpoint url database db queue topic cluster device machine vm resource ingress broker shard replica replicaset job_name cronjob
+    k8s_pod_name k8s_namespace_name k8s_deployment_name k8s_node_name kube_namespace pod_name target datacenter interface"""
+)
+_FIELDS = listed("namespace pod container node cluster service deployment")
+# What only a record of somebody's work has: a ticket, a pull request, a test run, an advisory.
+_RECORD = listed(
+    """requester reporter assignee branch commit committer author pull_request repository repo suite test_suite triggered_by sprint due
+    due_date attendees cve cvss result customer build type_of_change approver vendor advisory"""
+)
+_KEYED = re.compile(r"^\W{0,4}(?!INC\b)[A-Z][A-Z0-9]{1,9}-\d{1,7}(?:-\d{1,7})?\b")  # OPS-12, CVE-2026-1234
+_TROUBLE = re.compile(
+    r"(?i)\b(?:down|unavailable|unreachable|exhausted|exceed\w*|above|below|too (?:low|many|few|long)|high|full|lag\w*|behind|slow"
+    r"|crash\w*|restart\w*|fail(?:s|ing|ed|ures?)|errors?|timeouts?|timed out|latency|saturat\w*|oom\w*|evict\w*|stuck|not ready|missing"
+    r"|degraded|unhealthy|outage|refused|dropped|throttl\w*|expir\w*|leak\w*|spikes?|loss|burn\w*|5xx|4xx|deadlock\w*"
+    r"|overload\w*)\b|[<>]=? ?\d"
+)
+_CALLED_ALERT = re.compile(r"(?i)^\W*(?:[\w-]{1,20} ){0,2}(?:alert|alarm|warnung|alerta|alerte|incident)s?\W*$")
+_ALARM_COLOURS = ("danger", "#ff0000", "#d63232", "#e01e5a", "#a30200")
 
 
 def parse(_message: Message, drafts: list[Draft]) -> list[Alert] | None:
@@ -26,50 +55,126 @@ def parse(_message: Message, drafts: list[Draft]) -> list[Alert] | None:
     return build((_named(draft) for draft in drafts if evidence(draft)), "general") or None
 
 
-def _opens_with_rule(draft: Draft) -> bool:
-    return is_rule(draft.heading.name.split(" ", 1)[0])
-
-
 def _named(draft: Draft) -> Draft:
-    """``draft`` with the rule alone as its name where a sentence follows it: ``🔴 HighErrorRate in ledger``."""
+    """``draft`` with the rule alone as its name where a sentence follows it, and with a name where only fields tell what is wrong."""
     first, space, _ = draft.heading.name.partition(" ")
-    if (
-        space
-        and not draft.heading.strong
-        and not draft.alertname
-        and is_rule(first)
-        and _ALARM.match(draft.card.title or draft.card.text)
-    ):
+    quoted = _QUOTED.match(draft.heading.text)
+    if quoted and not draft.alertname:
+        draft.alertname = quoted["name"]
+    elif space and not draft.heading.strong and not draft.alertname and is_rule(first) and _signed(draft):
         draft.alertname = first
+    elif not draft.name:
+        where = next(
+            (draft.labels[k] for k in ("check", "service", "host", "pod_name", "pod") if draft.labels.get(k)), ""
+        )
+        draft.alertname = _ill(draft) or (
+            f"{where} is {draft.stated}" if where and draft.stated else draft.summary[:200] or _opening(draft)
+        )
+    if quoted or space:
         draft.summary = draft.summary or draft.heading.text
     return draft
 
 
 def evidence(draft: Draft) -> str:
     """Why ``draft`` is an alert, in a few words; "" when nothing says so."""
-    level = level_of(draft.severity_word) if draft.severity_word else None
     if draft.alertname:
         return "it names a rule"
     if draft.heading.strong:
         return "it opens with an alert's mark"
-    if level and draft.named and (draft.labels or draft.status):
+    if _record(draft):
+        return ""
+    return _by_severity(draft) or _by_state(draft) or _by_sign(draft)
+
+
+def _by_severity(draft: Draft) -> str:
+    level = level_of(draft.severity_word) if draft.severity_word else None
+    if not level:
+        return ""
+    heading = draft.heading
+    told = bool(draft.status and draft.stated not in _WEAK and heading.lead not in _WEAK)
+    concrete = told or _runs(draft) or _rule(draft) or _signed(draft)
+    if draft.named and (draft.labels or draft.status) and (concrete or "severity" in draft.labels):
         return "it gives a name and a severity"
-    if level and draft.status:
+    if told:
         return "it gives a status and a severity"
-    if (
-        "severity" in draft.labels
-        and level
-        and (draft.heading.text or draft.summary or draft.description or len(draft.labels) > 1)
-    ):
-        return "it gives a severity beside other fields"
-    if draft.status and draft.named:
-        return "it gives a name and a status"
-    if draft.heading.lead and draft.heading.status and draft.heading.lead not in _WEAK:
-        return "it opens with a status"
-    if draft.heading.tail in _TAILS:
-        return "it ends with a status"
-    if _ALARM.match(draft.card.title or draft.card.text) and _opens_with_rule(draft):
-        return "it opens with an alarm's sign and the name of a rule"
-    if draft.heading.severity_word and level in ("critical", "warning") and draft.heading.name != draft.heading.text:
+    # Plans and requests have priorities and name services too; a severity is given to what is ill.
+    concrete = (
+        told or _rule(draft) or _signed(draft) or (_runs(draft) and ("severity" in draft.labels or _trouble(draft)))
+    )
+    given = any(k in draft.labels for k in ("severity", "level", "priority"))
+    more = bool(heading.text or draft.summary or draft.description or len(draft.labels) > 1)
+    if given and more and (concrete or (level != "info" and _trouble(draft))):
+        return "it gives a severity beside what is ill"
+    opens = heading.severity_word and level != "info" and heading.name != heading.text
+    if opens and (heading.bracket or heading.lead or concrete or _trouble(draft)):
         return "it opens with a severity"
     return ""
+
+
+def _by_state(draft: Draft) -> str:
+    heading = draft.heading
+    if draft.status and draft.named and (draft.stated not in _WEAK or _runs(draft) or _rule(draft)):
+        return "it gives a name and a status"
+    if heading.lead and heading.status and heading.lead not in _WEAK:
+        return "it opens with a status"
+    if heading.tail in _TAILS or (heading.tail in ("up", "healthy") and _QUOTED.match(heading.text)):
+        return "it ends with a status"
+    if draft.stated in _STATED and (_runs(draft) or draft.heading.name):
+        return "a field says what state it is in"
+    if _ill(draft) and _runs(draft):
+        return "it gives the reason of a failure and what failed"
+    return ""
+
+
+def _by_sign(draft: Draft) -> str:
+    if _signed(draft) and _rule(draft):
+        return "it opens with an alarm's sign and the name of a rule"
+    if _signed(draft) and _runs(draft) and _trouble(draft):
+        return "it opens with an alarm's sign and says what is ill"
+    if _WARNS.match(draft.card.title or draft.card.text) and _trouble(draft) and _told(draft):
+        return "it opens with a sign and says in words what is ill"
+    if (
+        _CALLED_ALERT.match(draft.card.pretext[:100])
+        and draft.card.color.lower() in _ALARM_COLOURS
+        and draft.heading.name
+    ):
+        return "it is called an alert and has an alarm's colour"
+    return ""
+
+
+def _told(draft: Draft) -> bool:
+    """Whether a sentence names a pod or a workload that is ill."""
+    said = read_sentences([draft.heading.text, *draft.prose[:4]])
+    return bool(said.pod or said.workload)
+
+
+def _signed(draft: Draft) -> bool:
+    return bool(_ALARM.match(draft.card.title or draft.card.text))
+
+
+def _rule(draft: Draft) -> bool:
+    return is_rule(draft.named) or is_rule(draft.heading.name.split(" ", 1)[0].rstrip(":"))
+
+
+def _runs(draft: Draft) -> bool:
+    return any(normal(key) in _RUNS or field_of(key) in _FIELDS for key in draft.labels)
+
+
+def _record(draft: Draft) -> bool:
+    return bool(_KEYED.match(draft.heading.text)) or any(normal(key) in _RECORD for key in draft.labels)
+
+
+def _trouble(draft: Draft) -> bool:
+    return bool(_TROUBLE.search("\n".join((draft.heading.text, draft.summary, *draft.prose[:4]))[:600]))
+
+
+def _opening(draft: Draft) -> str:
+    """The first line of a text whose other lines are fields, where it is none of the fields that everybody has."""
+    line = undecorate(draft.card.text.lstrip("\n").partition("\n")[0][:300])
+    return "" if field_of(line.partition(":")[0].strip()) else line[:200]
+
+
+def _ill(draft: Draft) -> str:
+    """The state that a Kubernetes object is in when it is ill (``CrashLoopBackOff``), where a field gives one."""
+    said = (undecorate(draft.labels[k]) for k in ("reason", "status", "state") if draft.labels.get(k))
+    return next((word for word in said if is_trouble(word)), "")

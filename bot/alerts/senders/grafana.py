@@ -7,9 +7,10 @@ series as fields, which are values and no labels.
 import re
 
 from bot.alerts.build import build
-from bot.alerts.drafts import Draft
+from bot.alerts.drafts import Draft, is_rule
 from bot.alerts.flatten import Message
 from bot.alerts.model import Alert
+from bot.alerts.senders import general
 from bot.alerts.words import field_of
 
 _MINE = re.compile(
@@ -21,13 +22,17 @@ _LEGACY = frozenset({"alerting", "ok", "no data", "paused", "pending"})
 
 def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that Grafana sent; ``None`` for all others."""
-    addresses = [c.title_link for c in message.cards] + [link.url for c in message.cards for link in c.links]
     named = "grafana" in message.username.lower() or any(c.footer.lower().startswith("grafana") for c in message.cards)
     marked = any(d.heading.bracket == "alerting" for d in drafts)
-    if not (named or marked or _MINE.search("\n".join([message.text[:20_000], *addresses]))):
+    if not (named or marked or _MINE.search(f"{message.text[:20_000]}\n{message.addresses}")):
         return None
-    said = [d for d in drafts if d.heading.strong or d.alertname or d.heading.bracket in _LEGACY]
+    said = [d for d in drafts if d.heading.strong or d.heading.bracket in _LEGACY or _named(d) or general.evidence(d)]
     return build(map(corrected, said), "grafana") if said else None  # a panel that somebody shared
+
+
+def _named(draft: Draft) -> bool:
+    """Whether it names a rule: by a label, or by a title in the colour that only firing alerts have."""
+    return bool(draft.alertname) or (is_rule(draft.heading.name) and draft.card.color.lower() == "#d63232")
 
 
 def corrected(draft: Draft) -> Draft:

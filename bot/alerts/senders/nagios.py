@@ -11,18 +11,34 @@ _HOST = r"(?P<host>[\w.\-]{1,120})"
 SENDER = Sender(
     "nagios",
     names="nagios|icinga ?2?|check_?mk|naemon|centreon|op5",
-    words=r"\b(?:host|service) [^\n]{1,120} is (?:CRITICAL|WARNING|UNKNOWN|DOWN)\b",
+    words=r"\b(?:host|service) [^\n]{1,120} is (?:CRITICAL|WARNING|UNKNOWN|DOWN)\b"
+    r"|\bhost: \S{1,120}\s{1,6}service: [^\n]{1,120}\s{1,6}state: (?:CRITICAL|WARNING|UNKNOWN|OK)\b",
     forms=(
         form(rf"{_BEFORE}service (?:alert\W{{1,3}})?(?P<name>[^\n/]{{1,120}}?) on {_HOST} is {_STATE}"),
         form(rf"{_BEFORE}(?:service (?:alert\W{{1,3}})?)?{_HOST}/(?P<name>[^\n/]{{1,120}}?) is {_STATE}"),
+        form(rf"host: {_HOST} service: (?P<name>.{{1,120}}?) state: {_STATE}"),
+        form(rf"(?:problem|recovery) - {_HOST} - (?P<name>.{{1,120}}?) is {_STATE}"),
         form(rf"{_BEFORE}host (?:alert\W{{1,3}})?{_HOST} is {_STATE}", name="{host}"),
     ),
 )
 
 
+_STATES = frozenset(["CRITICAL", "WARNING", "UNKNOWN", "OK", "DOWN", "UP", "UNREACHABLE"])
+_HANDLING = frozenset(["acknowledgement", "downtimestart", "downtimeend", "downtimeremoved", "custom"])
+
+
 def _state(draft: Draft) -> None:
-    """The state is both status and severity."""
-    state = draft.labels.get("state", "").upper()
+    """The state is both status and severity; a host that is down has no check that could name the alert."""
+    state = (draft.labels.get("state", "") or draft.stated).upper()
+    host = draft.labels.get("host", "")
+    if (
+        state in _STATES
+        and host
+        and not draft.alertname
+        and not draft.named
+        and not _HANDLING.intersection(draft.labels)
+    ):
+        draft.alertname = draft.labels.get("service", "") or host
     if state in ("OK", "UP"):
         draft.status = "resolved"
     elif state:

@@ -13,7 +13,7 @@ SENDER = Sender(
         form(r"(?P<severity>critical|warning):\s*(?P<name>.{2,200})$", status="firing"),
         form(r"(?P<status>resolved):\s*(?P<name>.{2,200})$"),
         form(
-            r"\[(?P<service>[\w.-]{1,80})\]\s*(?P<name>[A-Z]\w*(?:Error|Exception|Warning|Timeout)\b.{0,160})$",
+            r"\[(?P<service>[\w.-]{1,80})\]\s*(?P<name>[A-Za-z_][\w.]{0,120}(?:Error|Exception|Warning|Timeout))\b.*$",
             status="firing",
         ),
         form(r"(?P<name>[A-Za-z_][\w.]{2,120}(?:Error|Exception|Timeout|Fault|Panic))(?::.*)?$", status="firing"),

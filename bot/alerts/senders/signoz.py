@@ -20,9 +20,8 @@ _RULE_ID = re.compile(r"ruleId=([0-9A-Za-z-]{1,64})")
 
 def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that SigNoz sent; ``None`` for all others."""
-    addresses = [c.title_link for c in message.cards] + [link.url for c in message.cards for link in c.links]
-    marked = _MINE.search("\n".join([message.text[:20_000], *addresses]))
-    named = "signoz" in "\n".join([message.username, message.text[:20_000], *addresses]).lower()
+    marked = _MINE.search(f"{message.text[:20_000]}\n{message.addresses}")
+    named = "signoz" in f"{message.username}\n{message.text[:20_000]}\n{message.addresses}".lower()
     if not marked and not (named and any(general.evidence(d) for d in drafts)):
         return None  # news about SigNoz are no alerts of it
     return build(map(corrected, drafts), "signoz")

@@ -87,6 +87,10 @@ class Source(MetricReads, FieldReads, SearchReads, Protocol):
     async def log_rows(self, both: "Windows", only: LogFilter, limit: int) -> Read:
         """The newest lines of the current window: ``timestamp`` (ns), ``severity_text, service, pod, line, trace_id, span_id``."""
 
+    async def steps(self, both: "Windows", service: str, sample: int) -> Read:
+        """Steps from one log line of a request to the next that were certain and are rarer now, and where requests end now: ``service,
+        name, parent, from, to`` ("" for a request's start and end), ``n, base_n, total, base_total``. See `flow`."""
+
     # Spans
     async def span_count(self, both: "Windows") -> int:
         """Spans in both windows and between them: what decides on ``sample``."""
@@ -135,7 +139,7 @@ class Source(MetricReads, FieldReads, SearchReads, Protocol):
 
 # What a probe may be asked for, and the tools that stand on it.
 PARTS: dict[str, Sequence[str]] = {
-    "logs": ("query_logs",),
+    "logs": ("query_logs", "get_request_gaps"),
     "traces": ("get_service_overview", "get_service_dependencies", "query_traces", "search_traces", "find_fields"),
     "metrics": ("query_metrics", "get_service_resources"),
     "exceptions": ("get_exceptions",),

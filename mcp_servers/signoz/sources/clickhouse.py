@@ -5,6 +5,7 @@
 from mcp_servers.common.envelope import ToolFailure
 from mcp_servers.signoz.client import Query, Store, Value
 from mcp_servers.signoz.edges import BACKENDS, CALLS, PATHS
+from mcp_servers.signoz.flow import STEPS
 from mcp_servers.signoz.logs import ROWS, SERIES, SHAPES, TOTALS
 from mcp_servers.signoz.reading import number
 from mcp_servers.signoz.red import COUNT, RED, SEEN, SELF
@@ -106,6 +107,9 @@ class ClickHouseSource(ClickHouseMetrics, ClickHouseFields, ClickHouseSearch):
 
     async def log_rows(self, both: Windows, only: LogFilter, limit: int) -> Read:
         return await self._read(ROWS, both, **vars(only), limit=limit)
+
+    async def steps(self, both: Windows, service: str, sample: int) -> Read:
+        return await self._read(STEPS, both, service=service, sample=sample)
 
     async def span_count(self, both: Windows) -> int:
         found = await self.store.rows(COUNT, both.values)

@@ -40,6 +40,15 @@ class HttpLogs:
     ask: Questions
     service_keys: tuple[str, ...]
 
+    async def steps(self, both: Windows, service: str, sample: int) -> Read:
+        """Nothing: the API cannot read the lines of many requests in their order."""
+        return Read(
+            [],
+            (
+                "SigNoz's API cannot put lines and spans together; with RCA_SIGNOZ_CLICKHOUSE_URL requests are compared step by step",
+            ),
+        )
+
     async def _keyed(self, run: Any) -> Any:
         """``await run(key)`` with the first service key that logs have; the next one where SigNoz knows it not."""
         while True:
