@@ -17,7 +17,8 @@ from mcp_servers.common.health import NAME, SKEW_S, Health, Permission
 from mcp_servers.common.untrusted import clean
 
 AREA = "Servers"
-_NONE = "set KUBECONFIG, RCA_SIGNOZ_URL, RCA_CH_URL, RCA_MONGO_URI or RCA_ATLAS_PROJECT_ID, or list servers in rca.yaml (docs/configuration.md)"
+_VARIABLES = "KUBECONFIG, RCA_SIGNOZ_URL, RCA_CH_URL, RCA_MONGO_URI or RCA_ATLAS_PROJECT_ID"
+_NONE = f"set {_VARIABLES}, or list servers in rca.yaml (docs/configuration.md)"
 _DOWN = "start it, or mend its entry in rca.yaml; until then investigations say that it could not be asked"
 _UNSET = "mend that setting; until then investigations say that it could not be asked"
 _TRANSPORTS = {"inprocess": "in this process", "stdio": "over stdio", "http": "over HTTP"}
