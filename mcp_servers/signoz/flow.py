@@ -4,6 +4,8 @@ An exception that somebody catches and swallows leaves no failed span, no error 
 and what always came next is missing. So the lines of each request are read in their order, and every step from one line to the next that
 used to be certain is looked for now. Operations are compared with themselves, so that a change of traffic is no gap. Requests with an error
 line are left out of what is usual: what failed before is no example of how it should be.
+
+It speaks of what most requests no longer do, in their number, so that nobody makes a gap by writing a line; it is a suspicion all the same.
 """
 
 # ruff: noqa: S608, E501 (statements are constants over constants; values travel as typed parameters)
@@ -175,5 +177,5 @@ def signals_of(found: list[Gap], both: Windows) -> list[Signal]:
 
 def shown(line: str) -> str:
     """The end of a statement: its beginning is the time, the logger and ids."""
-    text = clean(line, 200).strip()
+    text = " ".join(clean(line, 200).split())
     return text if len(text) <= 60 else "…" + text[-59:]

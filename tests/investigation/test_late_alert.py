@@ -77,9 +77,9 @@ async def test_windows_that_a_playbook_leaves_open_move_to_the_alerts_own_time()
     assert report.blind_spots == ("As it is now, 2 h after the alert began: State of the pods",)
 
 
-@pytest.mark.parametrize("starts_at", [None, NOW, NOW - LATE + timedelta(minutes=1)], ids=["unknown", "now", "young"])
-async def test_a_young_alert_lies_within_the_windows_that_end_now(starts_at) -> None:
-    asked, report = await examined(starts_at)
+@pytest.mark.parametrize("ago", [None, timedelta(0), LATE - timedelta(minutes=1)], ids=["unknown", "now", "young"])
+async def test_a_young_alert_lies_within_the_windows_that_end_now(ago: timedelta | None) -> None:
+    asked, report = await examined(None if ago is None else datetime.now(UTC) - ago)
     assert asked["events"] == {}
     assert report.blind_spots == ()
     assert not any("after it began" in note for note in report.notes)

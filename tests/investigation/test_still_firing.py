@@ -109,12 +109,12 @@ async def test_a_list_without_neighbours_or_a_fresh_alert_proves_nothing(server)
     ).state == "unknown"  # the same pod's name, and no labels to tell them apart
     assert (await look(alert(pod="", values=("a", "b")), seen_at=LONG_AGO)).state == "unknown"
     server.alerts = []
-    for seen in (NOW, LONG_AGO):
+    for seen in (datetime.now(UTC), LONG_AGO):
         standing = await look(alert(), seen_at=seen)
         assert (standing.state, standing.alert) == ("unknown", alert())
         assert "another one may have sent it" in standing.note
     server.alerts = [{**ACTIVE, "labels": {**ACTIVE["labels"], "pod": "cart-7d9f8c6b5-x8k2p"}}]
-    assert (await look(alert(), seen_at=NOW)).state == "unknown"
+    assert (await look(alert(), seen_at=datetime.now(UTC))).state == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ from sandbox.telemetry.generate import END_NS, generated
 pytest.importorskip("chdb")
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
-NOW = datetime.now(UTC)
-WINDOW = {"time_range": "30m", "alert_at": (NOW - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+WINDOW = {"time_range": "30m", "alert_at": "now-5m"}
+_BEGAN: list[datetime] = []  # the present of all questions: when the sandbox was ready, not when pytest read this file
 # What the two sources may differ in. Counts and times are exact; quantiles of the store's sketches and the answer's own data are not.
 # Metrics begin for the API at the start of a slot, so that its baseline of a counter holds a little less.
 LOOSE = {
@@ -108,7 +108,9 @@ def signoz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signoz]:
     words = [sys.executable, "-m", "sandbox.signoz", str(folder), "--until-stdin-ends"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
-        yield Signoz(**json.loads(process.stdout.readline()))
+        running = Signoz(**json.loads(process.stdout.readline()))
+        _BEGAN[:] = [datetime.now(UTC)]
+        yield running
         process.terminate()
 
 
@@ -122,16 +124,22 @@ async def client(environ: dict[str, str]) -> AsyncIterator[Any]:
     """
     key = tuple(sorted(environ.items()))
     if key not in _SERVERS:
-        context = Context(load(environ | {"RCA_CACHE_S": "0"}), lambda: NOW)
+        context = Context(load(environ | {"RCA_CACHE_S": "0"}), lambda: _BEGAN[0])
         _SERVERS[key] = context, discover(package, INSTRUCTIONS, context)
     context, server = _SERVERS[key]
     async with context.lifespan(server):
         yield server
 
 
+def timed(arguments: Json) -> Json:
+    """``now-5m`` as the time that it is."""
+    when = (_BEGAN[0] - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {name: when if value == "now-5m" else value for name, value in arguments.items()}
+
+
 async def ask(environ: dict[str, str], tool: str, **arguments: Any) -> Json:
     async with client(environ) as opened:
-        answer = (await opened.call_tool(tool, arguments)).structured_content
+        answer = (await opened.call_tool(tool, timed(arguments))).structured_content
     assert answer is not None
     return dict(answer)
 
@@ -185,7 +193,9 @@ class TestBothSourcesSayTheSame:
         found = []
         async with client(signoz.environ("store")) as store, client(signoz.environ("api")) as api:
             for tool, arguments in ASKED:
-                by_store, by_api = [(await c.call_tool(tool, arguments)).structured_content or {} for c in (store, api)]
+                by_store, by_api = [
+                    (await c.call_tool(tool, timed(arguments))).structured_content or {} for c in (store, api)
+                ]
                 assert "error" not in by_store, tool
                 assert by_store["source"]["backend"] == "signoz-clickhouse"
                 assert by_api["source"]["backend"] == "signoz-http"
@@ -282,7 +292,7 @@ class TestNever:
                 ("get_alerts", {}),
                 ("get_alert_rule", {"rule": ERRORS_ID}),
             ]:
-                await opened.call_tool(tool, arguments)
+                await opened.call_tool(tool, timed(arguments))
             tools = {t.name for t in await opened.list_tools()}
         asked = signoz.control()
         assert {tool for tool, _ in ASKED} | {"query_traces", "get_service_resources"} <= tools
@@ -339,7 +349,7 @@ class TestAnApiThatMisbehaves:
                 ("missing", "UNSUPPORTED", "has no /api/v5/query_range"),
             ):
                 signoz.control(faults={fault: ["query_range", 999]})
-                answer = (await api.call_tool("get_service_overview", WINDOW)).structured_content or {}
+                answer = (await api.call_tool("get_service_overview", timed(WINDOW))).structured_content or {}
                 assert (answer["error"]["code"], says in answer["error"]["message"]) == (code, True), answer
                 assert answer["error"].get("hint"), fault
                 assert "hunter2" not in json.dumps(answer)
@@ -376,9 +386,9 @@ class TestAnApiThatMisbehaves:
         signoz.control(hidden=["service.name"])
         try:
             async with client(signoz.environ("api", **keys)) as opened:
-                answer = (await opened.call_tool("query_logs", WINDOW)).structured_content
+                answer = (await opened.call_tool("query_logs", timed(WINDOW))).structured_content
                 signoz.control(hidden=["service.name"])
-                await opened.call_tool("query_logs", {**WINDOW, "severity": "error"})
+                await opened.call_tool("query_logs", timed({**WINDOW, "severity": "error"}))
                 asked = signoz.control(hidden=["service.name"])
         finally:
             signoz.control()
