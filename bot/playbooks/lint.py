@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from bot.patterns import Patterns
-from bot.playbooks.clauses import Facts, fit
 from bot.playbooks.loader import Entry, Library
 from bot.playbooks.model import ANY, FindingRule, Playbook, Step
 from bot.playbooks.parsing import at
@@ -266,11 +265,8 @@ def _tests(playbook: Playbook, library: Library, router: Router | None, pen: _Pe
             continue
         if router is None:
             continue
-        facts = Facts(alert)
-        fits = sorted(
-            ((p.priority, fit(p, facts).score, p.id) for p in library.playbooks.values()), key=lambda f: (-f[0], -f[1])
-        )
-        scored = [f for f in fits if f[1]]
+        found = ((p.priority, score, p.id) for p, score in router.scores(alert))
+        scored = sorted(found, key=lambda f: (-f[0], -f[1]))
         for first, second in itertools.pairwise(scored[:2]):
             if first[:2] == second[:2] and playbook.id in (first[2], second[2]):
                 other = second[2] if first[2] == playbook.id else first[2]

@@ -92,6 +92,14 @@ class Router:
             notes.append((wanted[:60], f"named by the alert's {where} `{PIN}`, but there is no such playbook"))
         return self._matched(alert, notes)
 
+    def scores(self, alert: Alert) -> list[tuple[Playbook, int]]:
+        """Every playbook whose clauses fit ``alert``, with its score; in the library's order."""
+        facts = Facts(alert)
+        fits = [
+            (playbook, self._matchers[playbook.id].fit(facts).score) for playbook in self._library.playbooks.values()
+        ]
+        return [(playbook, score) for playbook, score in fits if score]
+
     def _matched(self, alert: Alert, notes: list[tuple[str, str]]) -> Choice:
         facts = Facts(alert)
         candidates = [*self._by_name.get(alert.name, ()), *self._scanned]
