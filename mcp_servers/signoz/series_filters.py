@@ -35,6 +35,7 @@ class Condition:
 
 def parse_filter(text: str) -> tuple[Condition, ...]:
     """The conditions, all of which must hold. Raises `ToolFailure` VALIDATION for what is not understood, and for more than `MOST`."""
+    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text for a store
     clauses = [c for c in _pieces(text) if c.strip()]
     if len(clauses) > MOST:
         raise _bad(f"has {len(clauses)} conditions; at most {MOST} are read")

@@ -79,7 +79,7 @@ ALPHABET = string.ascii_letters + string.digits
 
 @given(st.text(max_size=200), st.text(ALPHABET, min_size=8, max_size=40), st.text(max_size=200))
 def test_a_password_pair_goes_whatever_surrounds_it(before: str, secret: str, after: str) -> None:
-    assume(secret not in before and secret not in after)
+    assume(secret not in f"{before} password=[redacted] {after}")
     assert secret not in redact(f"{before} password={secret} {after}")
 
 
