@@ -27,11 +27,11 @@ async def look(name: str) -> Annotated[CallToolResult, Envelope]:
     return ok(Envelope(summary=f"looked at {name}"))
 
 
-def playbook() -> Playbook:
+def playbook(suffix: str = "") -> Playbook:
     """a; then b, c, d beside each other; then e, f; then g: a critical path of four calls."""
     shape = {"a": [], "b": ["a"], "c": ["a"], "d": ["a"], "e": ["b"], "f": ["c"], "g": ["e"]}
     steps = [
-        {"id": name, "title": name, "tool": "stub.look", "args": {"name": name}, "needs": needs}
+        {"id": name, "title": name, "tool": "stub.look", "args": {"name": name + suffix}, "needs": needs}
         for name, needs in shape.items()
     ]
     return Playbook.model_validate(

@@ -1,6 +1,7 @@
 """``rca run``: the bot on a workspace, until it is told to stop."""
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -34,5 +35,13 @@ async def _serve(settings: configuration.Settings) -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with open_bot(settings):
+        _settle_memory()
         await stop.wait()
     return 0
+
+
+def _settle_memory() -> None:
+    """What was loaded stays: the collector need not walk it for each few hundred objects of an answer (a quarter of a crowd's CPU)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

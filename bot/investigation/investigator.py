@@ -6,7 +6,7 @@ the next. Progress is told as it happens; a kill between two steps costs only th
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from bot.investigation.reporting import Draft
 from bot.investigation.steps import StepRun, ToolCaller
 from bot.investigation.verdict import Ranking, rank
 from bot.playbooks.model import Playbook
-from bot.playbooks.plan import Plan
+from bot.playbooks.plan import Plans
 from bot.playbooks.router import Choice
 from bot.tools.evidence import Evidence
 
@@ -58,6 +58,7 @@ class Investigator:
     explain: Explain | None = None
     windows: Windows = no_windows
     parallel_steps: int = 6
+    plans: Plans = field(default_factory=Plans)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)  # a recording is investigated at its own time
 
     async def investigate(
@@ -98,7 +99,7 @@ class Investigator:
         anchored = Anchored(self.tools, alert, self.windows, started_at) if late else None
         run = StepRun(
             playbook=chosen,
-            plan=Plan.of(chosen),
+            plan=self.plans.of(chosen),
             alert=alert,
             tools=self.tools if anchored is None else anchored,
             journal=journal or NoJournal(),

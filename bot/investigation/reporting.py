@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from bot.alerts.model import Alert
@@ -61,7 +62,7 @@ class Draft:
             not_checked=self._not_checked(),
             next_steps=() if settled else self._next(),
             findings=self.findings,
-            checks=self._checks(),
+            checks=self._checks,
             changes=self._changes(),
             blind_spots=self._blind_spots(),
             remediation=self.rules.actions(leading) if settled else (),
@@ -73,23 +74,24 @@ class Draft:
             duration_seconds=self.duration_seconds,
         )
 
-    @property
+    @cached_property
     def evidence(self) -> tuple[Evidence, ...]:
         """All evidence in the order of the playbook's steps."""
         steps = self.choice.playbook.steps
         return tuple(e for step in steps for e in self.run.evidence.get(step.id, ()))
 
+    @cached_property
     def _live(self) -> list[Finding]:
         return [f for f in self.findings if f.state == "true" and not f.suppressed_by]
 
     def _leading(self, top: Cause) -> tuple[Finding, ...]:
-        found = [f for f in self._live() if f.id in top.findings and f.object == top.object]
+        found = [f for f in self._live if f.id in top.findings and f.object == top.object]
         return tuple(sorted(found, key=lambda f: -f.confidence))
 
     def _headline(self, top: Cause | None) -> str:
         if top is not None:
             return top.title
-        checks = [c for c in self._checks() if c.status != "skipped"]
+        checks = [c for c in self._checks if c.status != "skipped"]
         ran = sum(c.status == "ok" for c in checks)
         if not checks and self.run.absent:
             named = " or ".join(s for s in self.run.absent if not s.startswith(f"{ANY}."))
@@ -98,7 +100,10 @@ class Draft:
             )
             return f"Nothing could be checked: {missing}."
         counted = f"{ran} of {len(checks)} checks ran."
-        wrong = any(f.cause or f.severity in TROUBLE for f in self._live())
+        if suspect := self.ranking.suspect:
+            # In the vocabulary's words: a stranger's text may lie behind a suspicion, and a headline quotes no stranger.
+            return f"Suspect: {suspect.says} ({suspect.object}). {counted}"
+        wrong = any(f.cause or f.severity in TROUBLE for f in self._live)
         if ran == len(checks) and not wrong and not any(e.unjudged for e in self.evidence):
             return f"Nothing wrong found now. {counted}"
         return f"No cause found yet. {counted}"
@@ -110,7 +115,7 @@ class Draft:
 
     def _why(self, leading: Sequence[Finding], top: Cause) -> tuple[Cited, ...]:
         """The leading findings first, then the changes and the other causes on the same object; what only informs is in the report."""
-        beside = [f for f in self._live() if f.object == top.object and f.cause and f not in leading]
+        beside = [f for f in self._live if f.object == top.object and f.cause and f not in leading]
         beside.sort(key=lambda f: (not f.cause.startswith("change."), -f.confidence))
         lines = [
             Cited(text=clip(f.why or f.title, LINE_CHARS), evidence=f.evidence, tainted=f.tainted)
@@ -119,7 +124,7 @@ class Draft:
         return _unique(lines)[:MAX_WHY]
 
     def _known(self) -> tuple[Cited, ...]:
-        found = sorted(self._live(), key=lambda f: -f.confidence)
+        found = sorted(self._live, key=lambda f: -f.confidence)
         lines = [Cited(text=clip(f.why or f.title, LINE_CHARS), evidence=f.evidence, tainted=f.tainted) for f in found]
         if not lines:
             lines = [
@@ -152,7 +157,7 @@ class Draft:
     def _not_checked(self) -> tuple[Cited, ...]:
         failed = [
             Cited(text=clip(f"{c.title}: {c.reason}", LINE_CHARS), evidence=(c.evidence,) if c.evidence else ())
-            for c in self._checks()
+            for c in self._checks
             if c.status == "failed"
         ]
         absent = [
@@ -176,6 +181,7 @@ class Draft:
         lines = [self._text(source) for source in self.choice.playbook.next_steps]
         return tuple(clip(line, LINE_CHARS) for line in lines if line)
 
+    @cached_property
     def _checks(self) -> tuple[Check, ...]:
         checks = []
         for step in self.choice.playbook.steps:
@@ -232,7 +238,7 @@ class Draft:
         return tuple(dict.fromkeys(groups))
 
     def _finding_views(self) -> list[dict[str, Any]]:
-        return [f.model_dump(mode="json") for f in self._live()]
+        return [f.model_dump(mode="json") for f in self._live]
 
     def _text(self, source: str) -> str:
         if not source:

@@ -19,7 +19,7 @@ from bot.investigation.related import TOOL as RELATED
 from bot.investigation.related import related
 from bot.playbooks.context import StepResult, alert_view, context
 from bot.playbooks.errors import ExpressionError, MissingValue
-from bot.playbooks.expressions import Arguments, Condition, Extraction, Template
+from bot.playbooks.expressions import Condition, Extraction, Template
 from bot.playbooks.model import Playbook, Step
 from bot.playbooks.plan import Plan
 from bot.tools.evidence import Evidence
@@ -67,6 +67,7 @@ class StepRun:
     items: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._numbers = {step.id: n for n, step in enumerate(self.playbook.steps, 1)}
         self._views: dict[str, StepView] = {}
         self._shown_soon = False
         self._alert = alert_view(self.alert)
@@ -134,7 +135,7 @@ class StepRun:
         return all(d in self.results for d in self.plan.waits_for(step.id))
 
     def _evidence_id(self, step: Step) -> str:
-        return f"E{self.playbook.steps.index(step) + 1}"
+        return f"E{self._numbers[step.id]}"
 
     async def _one(self, step: Step, gate: asyncio.Semaphore) -> None:
         reason = self._not_due(step)
@@ -194,7 +195,7 @@ class StepRun:
 
     async def _call(self, step: Step, evidence_id: str, more: dict[str, Any]) -> Evidence:
         try:
-            arguments = Arguments(step.args, optional=step.optional_args).render(self.context(**more))
+            arguments = self.plan.arguments[step.id].render(self.context(**more))
         except ExpressionError as error:
             return self._refused(step, evidence_id, str(error))
         if step.tool == RELATED:

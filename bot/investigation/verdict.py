@@ -22,6 +22,7 @@ from bot.investigation.model import Cause, Finding, Verdict
 
 CONFIRMED_FROM = 0.85
 LIKELY_FROM = 0.55
+SUSPECT_FROM = 0.4  # an inconclusive report names its first cause from here, as a suspect
 CAP_WITHOUT_KEY_CHECK = 0.7
 CAP_TAINTED = 0.6
 CAP_UNSEEN = 0.5  # below `LIKELY_FROM`: words alone, about an object that was looked at and showed nothing wrong
@@ -40,6 +41,12 @@ class Ranking:
     verdict: Verdict
     causes: tuple[Cause, ...]
     caveats: tuple[str, ...] = ()  # why the verdict is not stronger
+
+    @property
+    def suspect(self) -> Cause | None:
+        """The first cause of an inconclusive verdict, where it is worth a name: where to look, not what it was."""
+        first = self.causes[0] if self.causes and self.verdict == "inconclusive" else None
+        return first if first and first.confidence >= SUSPECT_FROM else None
 
 
 def rank(
@@ -68,7 +75,7 @@ def rank(
             groups.setdefault((finding.cause, finding.object), []).append(finding)
 
     cap = CAP_WITHOUT_KEY_CHECK if missing_key_checks else 1.0
-    weighed: list[tuple[float, bool, Cause]] = []
+    weighed: list[_Weighed] = []
     for (code, subject), members in groups.items():
         members.sort(key=lambda f: (-f.confidence, f.id))
         best = members[0]
@@ -81,8 +88,10 @@ def rank(
         if code in against:
             weight *= CONTRADICTION_FACTOR
         decisive = any(f.decisive and not f.tainted for f in members) and code not in against
-        if all(f.tainted for f in members):
-            weight = min(weight, CAP_TAINTED if subject in seen or missing_key_checks else CAP_UNSEEN)
+        worded = all(f.tainted for f in members)
+        unseen = worded and subject not in seen and not missing_key_checks
+        if worded:
+            weight = min(weight, CAP_UNSEEN if unseen else CAP_TAINTED)
         shown = round(min(weight, cap, 0.99), 2)
         evidence = tuple(dict.fromkeys(e for f in members for e in f.evidence))
         cause = Cause(
@@ -96,26 +105,47 @@ def rank(
             since=min((f.since for f in members if f.since), default=None),
             decisive=decisive,
         )
-        weighed.append((weight, on_target, cause))
+        weighed.append(_Weighed(weight, on_target, unseen, cause))
 
-    weighed.sort(
-        key=lambda w: (-round(w[0], 3), not w[1], not w[2].decisive, w[2].since or "9", w[2].code, w[2].object)
-    )
-    ranked = tuple(cause for _, _, cause in weighed)
-    if not ranked:
-        return Ranking("inconclusive", ())
-    return _judge(weighed, ranked, missing_key_checks)
+    weighed.sort(key=_Weighed.order)
+    return _judge(weighed, missing_key_checks) if weighed else Ranking("inconclusive", ())
 
 
-def _judge(weighed: list[tuple[float, bool, Cause]], ranked: tuple[Cause, ...], missing: Sequence[str]) -> Ranking:
-    top_weight, on_target, top = weighed[0]
+@dataclass(frozen=True)
+class _Weighed:
+    """A cause, what it weighs before the caps that all share, and what else decides its rank."""
+
+    weight: float
+    on_target: bool
+    unseen: bool  # words alone speak for it, and its object was looked at
+    cause: Cause
+
+    def order(self) -> tuple[float, bool, bool, str, str, str]:
+        """Sorts the strongest first; the rest makes ties the same in every run."""
+        cause = self.cause
+        return (
+            -round(self.weight, 3),
+            not self.on_target,
+            not cause.decisive,
+            cause.since or "9",
+            cause.code,
+            cause.object,
+        )
+
+
+def _judge(weighed: Sequence[_Weighed], missing: Sequence[str]) -> Ranking:
+    first, top = weighed[0], weighed[0].cause
+    ranked = tuple(w.cause for w in weighed)
     caveats: list[str] = []
     if missing:
         caveats.append(f"not confirmed: {_listed(missing)} could not be checked")
     rivals = [
-        c
-        for w, target, c in weighed[1:]
-        if c.decisive and c.object != top.object and top_weight - w < RIVAL_MARGIN and target == on_target
+        w.cause
+        for w in weighed[1:]
+        if w.cause.decisive
+        and w.cause.object != top.object
+        and first.weight - w.weight < RIVAL_MARGIN
+        and w.on_target == first.on_target
     ]
     if top.decisive and rivals:
         caveats.append(f"not confirmed: {rivals[0].object} has a cause of equal weight")
@@ -123,6 +153,8 @@ def _judge(weighed: list[tuple[float, bool, Cause]], ranked: tuple[Cause, ...], 
         return Ranking("confirmed", ranked)
     if top.confidence >= LIKELY_FROM:
         return Ranking("likely", ranked, tuple(caveats))
+    if first.unseen:
+        caveats.append(f"a suspicion: only log text speaks for it, nothing else on {top.object} looks wrong")
     return Ranking("inconclusive", ranked, tuple(caveats))
 
 

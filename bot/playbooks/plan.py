@@ -5,7 +5,7 @@ one that an expression can do without (``| default(...)``, an optional argument)
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from bot.playbooks.expressions import Arguments, Condition, Reference
@@ -33,10 +33,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in an order in which they may run, and the edges between them."""
+    """The steps in an order in which they may run, the edges between them, and their arguments, compiled."""
 
     steps: tuple[str, ...]
     edges: tuple[Edge, ...]
+    arguments: Mapping[str, Arguments] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, playbook: Playbook) -> "Plan":
@@ -54,22 +55,38 @@ class Plan:
                 key = (reference.step, step.id)
                 hard[key] = hard.get(key, False) or (reference.data and not reference.soft)
         edges = tuple(sorted(Edge(before, after, data) for (before, after), data in hard.items()))
-        return cls(_ordered(known, edges), edges)
+        arguments = {s.id: Arguments(s.args, optional=s.optional_args) for s in playbook.steps}
+        return cls(_ordered(known, edges), edges, arguments)
 
     def waits_for(self, step: str) -> tuple[str, ...]:
         """The steps that must have settled, well or badly, before ``step`` may start."""
-        return tuple(e.before for e in self._into.get(step, ()))
+        return self._before.get(step, ())
 
     def needs_data_of(self, step: str) -> tuple[str, ...]:
         """The steps without whose success ``step`` cannot run."""
-        return tuple(e.before for e in self._into.get(step, ()) if e.data)
+        return self._needed.get(step, ())
 
     @cached_property
-    def _into(self) -> dict[str, list[Edge]]:
-        into: dict[str, list[Edge]] = {}
-        for edge in self.edges:
-            into.setdefault(edge.after, []).append(edge)
-        return into
+    def _before(self) -> dict[str, tuple[str, ...]]:
+        return {step: tuple(e.before for e in self.edges if e.after == step) for step in self.steps}
+
+    @cached_property
+    def _needed(self) -> dict[str, tuple[str, ...]]:
+        return {step: tuple(e.before for e in self.edges if e.after == step and e.data) for step in self.steps}
+
+
+class Plans:
+    """The plans of the playbooks in use, each worked out once. A playbook that was loaded anew is another object and gets a new plan."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Playbook, Plan]] = {}
+
+    def of(self, playbook: Playbook) -> Plan:
+        """Raises as `Plan.of`."""
+        known = self._made.get(playbook.id)
+        if known is None or known[0] is not playbook:
+            known = self._made[playbook.id] = playbook, Plan.of(playbook)
+        return known[1]
 
 
 def references(step: Step) -> Iterator[tuple[str, Reference]]:

@@ -249,6 +249,10 @@ async def test_text_of_a_workload_never_confirms() -> None:
     assert report.causes[0].code == "app.dependency.unreachable"
     assert report.verdict != "confirmed"
     assert all(line.tainted for line in (*report.why, *report.known))
+    assert (
+        report.headline == f"Suspect: something the application needs does not answer ({CHECKOUT}). 3 of 3 checks ran."
+    )
+    assert "only log text speaks for it" in " ".join(report.notes)
 
 
 async def test_a_key_check_that_failed_caps_the_verdict() -> None:

@@ -53,6 +53,19 @@ def test_text_that_a_stranger_can_write_never_confirms() -> None:
     assert rank([finding(tainted=True)]).verdict != "confirmed"
 
 
+def test_words_about_an_object_that_looks_well_are_a_suspicion() -> None:
+    ranking = rank([finding(tainted=True)])
+    assert ranking.verdict == "inconclusive"
+    assert ranking.suspect is ranking.causes[0]
+    assert ranking.caveats == (f"a suspicion: only log text speaks for it, nothing else on {CHECKOUT} looks wrong",)
+
+
+def test_only_an_inconclusive_verdict_has_a_suspect_and_only_one_worth_a_look() -> None:
+    assert rank([finding()]).suspect is None
+    assert rank([finding(decisive=False, confidence=0.3)]).suspect is None
+    assert rank([]).suspect is None
+
+
 def test_tainted_findings_do_not_lend_their_decisiveness() -> None:
     clean_but_weak = finding("hint", decisive=False, confidence=0.9)
     assert rank([finding(tainted=True), clean_but_weak]).verdict == "likely"
