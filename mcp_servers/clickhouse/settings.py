@@ -5,7 +5,6 @@ URLs), ``RCA_CH_CLUSTER``, ``RCA_CH_CA_FILE``, ``RCA_CH_TIMEOUT_S``, ``RCA_CH_RA
 ``RCA_CH_THRESHOLDS``, ``RCA_ALLOW_PRIVILEGED``. The rest is common to all servers.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,7 +101,7 @@ def load(environ: Mapping[str, str] | None = None) -> ClickHouseSettings:
         allowed=allowed,
         max_estimated_rows=int(env.number("RCA_CH_MAX_EST_ROWS", 50_000_000, 1, 1e12)),
         allow_privileged=env.flag("RCA_ALLOW_PRIVILEGED", False),
-        thresholds=_thresholds(env.text("RCA_CH_THRESHOLDS")),
+        thresholds=env.limits("RCA_CH_THRESHOLDS", THRESHOLDS),
     )
     env.refuse_unknown("RCA_CH_")
     return settings
@@ -124,22 +123,3 @@ def _address(url: str) -> Address:
         raise ConfigError("the ClickHouse address holds a path or query; give scheme, host and port only")
     secure = parts.scheme == "https"
     return Address(parts.hostname, port or (8443 if secure else 8123), secure)
-
-
-def _thresholds(raw: str) -> dict[str, float]:
-    if not raw:
-        return dict(THRESHOLDS)
-    try:
-        given = json.loads(raw)
-    except ValueError as error:
-        raise ConfigError(f'RCA_CH_THRESHOLDS is not JSON ({error}); example: {{"disk_ratio": 0.9}}') from error
-    if not isinstance(given, dict):
-        raise ConfigError('RCA_CH_THRESHOLDS must be a JSON object; example: {"disk_ratio": 0.9}')
-    for name, value in given.items():
-        if name not in THRESHOLDS:
-            raise ConfigError(
-                f"RCA_CH_THRESHOLDS: {name[:60]!r} is not known; there are {', '.join(sorted(THRESHOLDS))}"
-            )
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise ConfigError(f"RCA_CH_THRESHOLDS: {name} must be a number above 0")
-    return {**THRESHOLDS, **given}

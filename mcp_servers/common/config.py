@@ -73,6 +73,26 @@ class Environment:
             )
         return value
 
+    def limits(self, name: str, defaults: Mapping[str, float]) -> dict[str, float]:
+        """``defaults`` with what a JSON object in ``name`` says otherwise: known names, numbers above 0. Raises `ConfigError`."""
+        raw = self.text(name)
+        if not raw:
+            return dict(defaults)
+        first, usual = next(iter(defaults.items()))
+        example = json.dumps({first: usual})
+        try:
+            given = json.loads(raw)
+        except ValueError as error:
+            raise ConfigError(f"{name} is not JSON ({error}); example: {example}") from error
+        if not isinstance(given, dict):
+            raise ConfigError(f"{name} must be a JSON object; example: {example}")
+        for key, value in given.items():
+            if key not in defaults:
+                raise ConfigError(f"{name}: {key[:60]!r} is not known; there are {', '.join(sorted(defaults))}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                raise ConfigError(f"{name}: {key} must be a number above 0")
+        return {**defaults, **given}
+
     def flag(self, name: str, default: bool) -> bool:
         """1/true/yes/on or 0/false/no/off. Raises `ConfigError`."""
         raw = self.text(name).lower()

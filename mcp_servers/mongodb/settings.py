@@ -8,7 +8,6 @@ and a service account (``RCA_ATLAS_CLIENT_ID``, ``RCA_ATLAS_CLIENT_SECRET``) or 
 ``RCA_ATLAS_PRIVATE_KEY``); each secret also as ``_FILE``.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,7 +92,7 @@ def load(environ: Mapping[str, str] | None = None) -> MongoSettings:
         ca_file=env.text("RCA_MONGO_TLS_CA_FILE"),
         timeout_s=env.number("RCA_MONGO_TIMEOUT_S", 8, 1, 30),
         allow_privileged=env.flag("RCA_ALLOW_PRIVILEGED", False),
-        thresholds=_thresholds(env.text("RCA_MONGO_THRESHOLDS")),
+        thresholds=env.limits("RCA_MONGO_THRESHOLDS", THRESHOLDS),
         atlas=_atlas(env),
     )
     env.refuse_unknown("RCA_MONGO_", "RCA_ATLAS_")
@@ -139,21 +138,3 @@ def _address(url: str) -> str:
         raise ConfigError("RCA_ATLAS_BASE_URL is scheme, host and port only; example: https://cloud.mongodb.com")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
-
-
-def _thresholds(raw: str) -> dict[str, float]:
-    if not raw:
-        return dict(THRESHOLDS)
-    try:
-        given = json.loads(raw)
-    except ValueError as error:
-        raise ConfigError(f'RCA_MONGO_THRESHOLDS is not JSON ({error}); example: {{"lag_s": 30}}') from error
-    if not isinstance(given, dict):
-        raise ConfigError('RCA_MONGO_THRESHOLDS must be a JSON object; example: {"lag_s": 30}')
-    for name, value in given.items():
-        if name not in THRESHOLDS:
-            known = ", ".join(sorted(THRESHOLDS))
-            raise ConfigError(f"RCA_MONGO_THRESHOLDS: {name[:60]!r} is not known; there are {known}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise ConfigError(f"RCA_MONGO_THRESHOLDS: {name} must be a number above 0")
-    return {**THRESHOLDS, **given}

@@ -7,20 +7,15 @@ with the same columns and the rows of an incident; the statements that read it s
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from clickhouse_connect.driver.asyncclient import AsyncClient
-from mcp.client import Client
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import CallToolResult, TextContent
 
 from mcp_servers.clickhouse.context import utc_now
 from mcp_servers.clickhouse.server import create_server
-
-Json = dict[str, Any]
+from sandbox.asking import Answer, Json, ask_server
 
 # Tables that the embedded build lacks, with a server's columns.
 STRUCTURES = {
@@ -30,27 +25,6 @@ STRUCTURES = {
         "table String, rows UInt64, error UInt16"
     ),
 }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """``data`` is the structured answer (``{"error": ...}`` when the call failed), ``text`` what a reader gets."""
-
-    data: Json
-    text: str
-    failed: bool
-
-    @property
-    def error(self) -> Json:
-        found: Json = self.data.get("error", {})
-        return found
-
-    def signals(self, code: str = "") -> list[Json]:
-        return [s for s in self.data.get("signals", []) if not code or s["code"] == code]
-
-    @property
-    def codes(self) -> set[str]:
-        return {s["code"] for s in self.signals()}
 
 
 @functools.cache
@@ -67,33 +41,8 @@ async def ask(
     session: bool = False,
     **arguments: Any,
 ) -> Answer:
-    """One call of one tool. Arguments, door and answer model are the server's own.
-
-    ``session=True`` goes through a real MCP session as well, where the client checks the answer against the published schema.
-    """
-    server = _server(tuple(sorted(environ.items())), clock)
-    if session:
-        async with Client(server) as client:
-            result = await client.call_tool(tool, arguments)
-    else:
-        result = await _directly(server, tool, arguments)
-    data = result.structured_content
-    text = "".join(str(getattr(c, "text", "")) for c in result.content)
-    return Answer(data if isinstance(data, dict) else {}, text, bool(result.is_error))
-
-
-async def _directly(server: MCPServer[Any], tool: str, arguments: dict[str, Any]) -> CallToolResult:
-    lifespan = server.settings.lifespan
-    if lifespan is None:
-        raise RuntimeError("the server has no lifespan to close its connections")
-    async with lifespan(server):
-        try:
-            result = await server.call_tool(tool, arguments)
-        except ToolError as error:
-            return CallToolResult(is_error=True, content=[TextContent(type="text", text=str(error))])
-    if not isinstance(result, CallToolResult):
-        raise TypeError(f"{tool} wants input, which a read-only tool never does")
-    return result
+    """One call of one tool of the ClickHouse server; ``session`` as in `sandbox.asking`."""
+    return await ask_server(_server(tuple(sorted(environ.items())), clock), tool, arguments, session=session)
 
 
 async def stage(admin: AsyncClient, table: str, rows: Iterable[Json]) -> None:

@@ -1,6 +1,5 @@
 """The bot's Slack room, the real runtime and a local workspace that speaks Slack's protocols, put together as in production."""
 
-import asyncio
 import importlib.util
 import shutil
 import sys
@@ -11,7 +10,6 @@ from pydantic import SecretStr
 
 from bot.incidents.store import Store
 from bot.observe.metrics import Metrics
-from bot.runtime.durable import Durable
 from bot.runtime.runtime import Runtime
 from bot.settings import SlackSettings
 from bot.slack.room import SlackRoom
@@ -23,26 +21,6 @@ sys.modules.setdefault("slack_stories", stories)
 _spec.loader.exec_module(stories)
 
 PLAYBOOKS = ("kube-pod-crash-looping", "kube-workload-not-available", "general")
-
-
-@pytest.fixture(scope="session")
-def used_store(tmp_path_factory) -> Path:
-    """A store that was started once, to copy: the first start of an empty file costs a second."""
-    path = tmp_path_factory.mktemp("used") / "rca.sqlite"
-
-    async def once() -> None:
-        store = Store(f"sqlite:///{path}")
-        await store.open()
-        durable = Durable(store.url, parallel=8)
-
-        async def nothing(payload: str) -> None: ...
-
-        await durable.start(nothing)
-        await durable.stop()
-        await store.close()
-
-    asyncio.run(once())
-    return path
 
 
 class Bot:
