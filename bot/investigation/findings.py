@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.investigation.model import Action, Finding
 from bot.investigation.steps import ABSENT, is_blind
+from bot.investigation.taint import is_tainted, reads_tainted
 from bot.patterns import Patterns
 from bot.playbooks.context import StepResult
 from bot.playbooks.errors import ExpressionError
@@ -20,10 +21,6 @@ from bot.playbooks.model import FindingRule, Playbook
 from bot.tools.evidence import Evidence
 from mcp_servers.common.envelope import Signal
 from mcp_servers.common.signals import CATALOGUE
-
-WORKLOAD_TEXT = ("log.",)  # signals that were read out of text which workloads write
-# The crash is seen; these two reasons for it are its log's words.
-WORKLOAD_REASONS = {"k8s.pod.crash_loop": ("port_conflict", "permission_denied")}
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ class Rules:
             object=subject,
             since=min((h.signal.since for h in hits if h.signal.since), default=None),
             evidence=tuple(dict.fromkeys(h.evidence.id for h in hits)),
-            tainted=all(_tainted(h) for h in hits),
+            tainted=all(is_tainted(h.signal, h.evidence) for h in hits),
         )
 
     def _when(self, rule: FindingRule) -> Finding:
@@ -164,7 +161,7 @@ class Rules:
                 cause=rule.cause,
                 object=Template(rule.object).text(context) if rule.object else "",
                 evidence=evidence,
-                tainted=bool(used) and all("*" in e.tainted for r in used for e in self.evidence.get(r.id, ())),
+                tainted=reads_tainted(condition, self.evidence),
             )
         except ExpressionError as error:
             return Finding(id=rule.id, state="unknown", cause=rule.cause, reason=str(error))
@@ -211,8 +208,3 @@ def _codes(patterns: tuple[str, ...]) -> frozenset[str]:
     """The codes of the catalogue that patterns stand for."""
     wanted = Patterns.compile(patterns)
     return frozenset(code for code in CATALOGUE if wanted.matches(code))
-
-
-def _tainted(hit: Hit) -> bool:
-    said = hit.signal.reason in WORKLOAD_REASONS.get(hit.signal.code, ())
-    return said or "*" in hit.evidence.tainted or hit.signal.code.startswith(WORKLOAD_TEXT)

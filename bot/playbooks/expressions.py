@@ -20,6 +20,8 @@ from bot.playbooks.sandboxed import Mode, parse, sandbox, whole
 ROOTS: Final = frozenset({"alert", "vars", "steps", "item", "signal", "findings", "playbook"})
 STATUS_FIELDS: Final = frozenset({"ok", "status", "error"})
 """Fields of a step that exist whether it succeeded or not: referring to them orders, but does not need the step's success."""
+WHOLE: Final = frozenset({"tojson", "string", "join"})
+"""Filters that make one text of a structure."""
 MAX_RENDERED: Final = 20_000
 """Longest rendered text, in characters."""
 
@@ -62,6 +64,16 @@ class _Expression:
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """The dotted paths that occur, e.g. ``("steps", "target", "namespace")``."""
         return tuple(path for path, _ in _uses(self._tree))
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """Its constant texts: fields (``map(attribute='a.b')``), codes of signals, patterns."""
+        return frozenset(n.value for n in self._tree.find_all(nodes.Const) if isinstance(n.value, str))
+
+    @cached_property
+    def as_text(self) -> bool:
+        """Whether it turns a whole structure into text, so that every field of it is read."""
+        return any(n.name in WHOLE for n in self._tree.find_all(nodes.Filter))
 
     def _evaluate(self, context: Mapping[str, Any]) -> Any:
         try:
