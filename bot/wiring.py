@@ -74,8 +74,16 @@ async def open_analyst(settings: Settings) -> AsyncIterator["Analyst | None"]:
         await analyst.close()
 
 
+@dataclass(frozen=True)
+class Desk:
+    """What one investigation without Slack needs: who investigates, and who knows whether the alert still fires."""
+
+    investigator: Investigator
+    look: StillFiring
+
+
 @asynccontextmanager
-async def open_investigator(settings: Settings) -> AsyncIterator[Investigator]:
+async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     """Everything that one investigation needs, without Slack and without a store."""
     if not settings.servers:
         raise SettingsError(
@@ -84,7 +92,7 @@ async def open_investigator(settings: Settings) -> AsyncIterator[Investigator]:
         )
     library = open_library(settings)
     async with open_hub(settings) as hub, open_analyst(settings) as analyst:
-        yield investigator(settings, hub, library, analyst)[0]
+        yield Desk(investigator(settings, hub, library, analyst)[0], looker(settings, hub))
 
 
 def investigator(
@@ -98,7 +106,7 @@ def investigator(
         from bot.investigation.explain import Explainer
 
         explain = Explainer(analyst, hub)
-    return Investigator(tools, shelf.choose, explain, windows_of(hub.inventory), settings.limits.parallel_steps), shelf
+    return Investigator(tools, shelf.choose, explain, windows_of(tools.known), settings.limits.parallel_steps), shelf
 
 
 def looker(settings: Settings, hub: Hub) -> StillFiring:

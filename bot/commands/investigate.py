@@ -3,6 +3,9 @@
 import asyncio
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from bot import settings as configuration
 from bot.alerts.lead import lead
 from bot.alerts.model import Alert, Parsed
 from bot.alerts.parse import parse
+from bot.investigation.cassette_deck import investigate_recorded
 from bot.investigation.model import Progress, Report
 
 
@@ -53,26 +57,38 @@ def read_alert(source: Path) -> Alert:
 
 
 async def _investigate(settings: configuration.Settings, alert: Alert, playbook: str, *, live: bool) -> Report:
-    from bot.investigation.cassette_deck import investigate_recorded
-    from bot.wiring import open_investigator
+    from bot.wiring import open_desk
 
-    recorded: dict[str, Any] = {"folder": settings.record_dir, "servers": tuple(s.name for s in settings.servers)}
-    async with open_investigator(settings) as investigator:
-        if not live:
-            return await investigate_recorded(investigator, alert, investigation="local", playbook=playbook, **recorded)
-        from rich.console import Console
-        from rich.live import Live
-
-        from bot.investigation import render_terminal
-
-        with Live(console=Console(stderr=True), refresh_per_second=12, transient=True) as display:
-
-            def show(progress: Progress) -> None:
-                display.update(render_terminal.progress(progress))
-
-            return await investigate_recorded(
-                investigator, alert, investigation="local", playbook=playbook, emit=show, **recorded
+    async with open_desk(settings) as desk:
+        # Its sender may know the labels that the message left out. One that is over is examined all the same: somebody asks for it.
+        standing = await desk.look(alert, seen_at=datetime.now(UTC))
+        with _progress(live) as show:
+            report = await investigate_recorded(
+                desk.investigator,
+                standing.alert,
+                investigation="local",
+                playbook=playbook,
+                emit=show,
+                folder=settings.record_dir,
+                servers=tuple(s.name for s in settings.servers),
             )
+    over = (f"does not fire any more: {standing.note}",) if standing.state == "over" else ()
+    return report.model_copy(update={"notes": (*over, *report.notes)})
+
+
+@contextmanager
+def _progress(live: bool) -> Iterator[Callable[[Progress], None]]:
+    """Where progress goes: to the terminal while it is ``live``, else nowhere."""
+    if not live:
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from bot.investigation import render_terminal
+
+    with Live(console=Console(stderr=True), refresh_per_second=12, transient=True) as display:
+        yield lambda progress: display.update(render_terminal.progress(progress))
 
 
 def _print(report: Report, output: str) -> None:

@@ -15,18 +15,19 @@ from bot.alerts.model import Alert
 from bot.investigation.model import Report
 from bot.investigation.steps import ToolCaller
 from bot.playbooks.filters import around, duration
+from bot.tools.capabilities import WINDOW
 from bot.tools.evidence import Evidence
 from bot.tools.inventory import ToolInfo
 
 LATE: Final = timedelta(minutes=15)
 """Younger alerts lie within the windows that end now."""
 AFTER: Final = "15m"
-WINDOW: Final = "time_range"
 MAX_TITLES: Final = 6
 _LENGTH: Final = re.compile(r"[0-9]{1,4}[smhd]")
 
 Windows = Callable[[str], str | None]
-"""``server.tool`` to its own window (``30m``), ``None`` for a tool that sees only the present, "" where nothing is known."""
+"""``server.tool`` or ``any.capability`` to its own window (``30m``), ``None`` for a tool that sees only the present, "" where nothing is
+known."""
 
 
 def no_windows(tool: str) -> str | None:
@@ -34,11 +35,12 @@ def no_windows(tool: str) -> str | None:
     return ""
 
 
-def windows_of(inventory: Callable[[], Mapping[str, ToolInfo]]) -> Windows:
-    """The windows that tools declare: the default of their argument `WINDOW`."""
+def windows_of(known: Callable[[str], ToolInfo | None]) -> Windows:
+    """The windows that tools declare: the default of their argument `WINDOW`. ``known`` tells of a tool, or of whoever answers a
+    capability's question now, what it takes."""
 
     def window(tool: str) -> str | None:
-        info = inventory().get(tool)
+        info = known(tool)
         if info is None:
             return ""
         declared = (info.schema.get("properties") or {}).get(WINDOW)

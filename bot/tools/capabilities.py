@@ -16,6 +16,10 @@ from mcp_servers.common.timerange import Range, parse_range
 ANY: Final = "any"
 """The server's name in ``any.logs.patterns``: whichever offers it."""
 MAX_RANGE: Final = timedelta(days=7)
+WINDOW: Final = "time_range"
+"""The argument that takes a window, in every capability that looks at one."""
+DEFAULT_RANGE: Final = "1h"
+"""What adapters look at where a playbook gives no window."""
 
 Json = dict[str, Any]
 
@@ -105,7 +109,7 @@ class Times:
     now: datetime
 
     @classmethod
-    def of(cls, text: str, now: datetime, default: str = "1h") -> "Times":
+    def of(cls, text: str, now: datetime, default: str = DEFAULT_RANGE) -> "Times":
         """Raises `mcp_servers.common.envelope.ToolFailure` for a text that is no window."""
         return cls(parse_range(text or default, now, MAX_RANGE), now)
 
@@ -153,7 +157,7 @@ class Ask:
 
     @property
     def times(self) -> Times:
-        return Times.of(self.text("time_range"), self.now)
+        return Times.of(self.text(WINDOW), self.now)
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,8 @@ class Adapter:
     ``needs`` are argument names that the tool must know: a tool of the same name on another product is not this one. ``asks`` gives the
     tool's arguments, one set after the other to try, none where it cannot answer this question. ``reads`` gets the structure, or the text
     where there is none; it must not raise on any content. ``judges`` are the signal codes that ``reads`` may give. ``before`` is a tool of
-    the same server, with its arguments, that is asked first (its answer is ``Ask.found``), e.g. for a data source's id.
+    the same server, with its arguments, that is asked first (its answer is ``Ask.found``), e.g. for a data source's id. ``of_now`` says
+    that the answer is of the present, whatever window was asked for.
     """
 
     capability: str
@@ -185,6 +190,7 @@ class Adapter:
     reads: Callable[[Any, Ask], Given | None]
     judges: tuple[str, ...] = ()
     before: tuple[str, Json] | None = None
+    of_now: bool = False
 
 
 def rows_of(data: Any, *keys: str) -> list[Json]:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from bot.settings import ServerSettings
 from bot.tools.adapters import ADAPTERS
-from bot.tools.capabilities import ANY, BY_TOOL, CAPABILITIES, Adapter, Ask, Capability
+from bot.tools.capabilities import ANY, BY_TOOL, CAPABILITIES, DEFAULT_RANGE, WINDOW, Adapter, Ask, Capability, Json
 from bot.tools.evidence import Evidence
 from bot.tools.inventory import ToolInfo
 from mcp_servers.common.envelope import ErrorCode, ErrorInfo, ToolFailure
@@ -59,6 +59,17 @@ class CapableTools:
 
     def inventory(self) -> dict[str, ToolInfo]:
         return self._door.inventory()
+
+    def known(self, tool: str) -> ToolInfo | None:
+        """What is known of a tool now; of ``any.CAPABILITY`` the one that would be asked. ``None`` where nobody offers it."""
+        capability = capability_of(tool)
+        if capability is None:
+            return self._door.inventory().get(tool)
+        ways = self.ways(capability)
+        if not ways:
+            return None
+        adapter = ways[0].adapter
+        return ways[0].info if adapter is None else _question(capability, of_now=adapter.of_now)
 
     def has_server(self, name: str) -> bool:
         """Whether a server of this name is configured, or, for ``any.CAPABILITY``, whether any server offers that."""
@@ -202,21 +213,24 @@ def capability_of(tool: str) -> Capability | None:
 
 def questions(inventory: Mapping[str, ToolInfo]) -> dict[str, ToolInfo]:
     """Every capability as if it were a tool ``any.NAME``: what playbooks are checked against. Arguments and signals are our own tool's."""
-    found = {}
-    for capability in CAPABILITIES.values():
-        own = inventory.get(capability.own)
-        schema = own.schema if own else {"type": "object", "properties": {name: {} for name in capability.takes}}
-        name = f"{ANY}.{capability.name}"
-        found[name] = ToolInfo(
-            name=name,
-            server=ANY,
-            tool=capability.name,
-            description=capability.says,
-            schema=schema,
-            signals=own.signals if own else (),
-            read_only=True,
-        )
-    return found
+    found = (_question(capability, inventory.get(capability.own)) for capability in CAPABILITIES.values())
+    return {question.name: question for question in found}
+
+
+def _question(capability: Capability, own: ToolInfo | None = None, *, of_now: bool = False) -> ToolInfo:
+    """A capability as a tool: as our own tool takes it, else as every adapter does. One ``of_now`` takes no window."""
+    properties: Json = {name: {} for name in capability.takes if not (of_now and name == WINDOW)}
+    if WINDOW in properties:
+        properties[WINDOW] = {"type": "string", "default": DEFAULT_RANGE}
+    return ToolInfo(
+        name=f"{ANY}.{capability.name}",
+        server=ANY,
+        tool=capability.name,
+        description=capability.says,
+        schema=own.schema if own else {"type": "object", "properties": properties},
+        signals=own.signals if own else (),
+        read_only=True,
+    )
 
 
 def _ours(info: ToolInfo) -> bool:

@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from bot.alerts.parse import parse
 from sandbox import transcript
 from sandbox.model.server import ScriptedModel
 
@@ -38,9 +41,21 @@ async def test_the_demo_says_what_it_cannot_do(house: Any) -> None:
 async def test_an_alert_is_investigated_without_slack(house: Any) -> None:
     alert = house.tmp / "alert.json"
     alert.write_text(json.dumps(house.alert()))
-    code, out, err = await house.rca("investigate", str(alert), "--output", "json")
+    values = parse(house.alert()).alerts[0].values
+
+    async def active(request: web.Request) -> web.StreamResponse:
+        labels = {"alertname": "KubeContainerWaiting", "namespace": "shop", "team": "payments"}
+        labels |= {f"label_{n}": value for n, value in enumerate(values)}
+        return web.json_response([{"labels": labels, "startsAt": datetime.now(UTC).isoformat()}])
+
+    app = web.Application()
+    app.router.add_get("/api/v2/alerts", active)
+    async with TestServer(app) as alertmanager:
+        url = str(alertmanager.make_url(""))
+        code, out, err = await house.rca("investigate", str(alert), "--output", "json", RCA_ALERTMANAGER_URL=url)
     assert code == 0, err
     report = json.loads(out)
+    assert report["alert"]["labels"]["team"] == "payments", "its sender knows what the message left out"
     assert report["verdict"] == "confirmed"
     first = report["causes"][0]
     assert (first["code"], first["object"]) == ("kubernetes.config.reference_missing", "Deployment/shop/checkout")

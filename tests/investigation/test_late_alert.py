@@ -59,7 +59,7 @@ class Tools:
 async def examined(starts_at: datetime | None):
     tools = Tools()
     choose = lambda alert, pin: Choice(playbook=BOOK, stage="pin", because="test")  # noqa: E731
-    investigator = Investigator(tools, choose, windows=windows_of(lambda: INVENTORY))
+    investigator = Investigator(tools, choose, windows=windows_of(INVENTORY.get))
     alert = Alert(source="alertmanager", name="Late", starts_at=starts_at)
     return tools.asked, await investigator.investigate(alert, investigation="inv-1")
 

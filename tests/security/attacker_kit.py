@@ -16,7 +16,7 @@ from bot import settings as configuration
 from bot.alerts.model import Alert
 from bot.alerts.parse import parse
 from bot.investigation.model import Report
-from bot.wiring import open_investigator
+from bot.wiring import open_desk
 from sandbox.cluster.server import RecordedCluster
 from sandbox.incidents import folder_of
 
@@ -97,8 +97,8 @@ async def investigate(folder: Path, alert: Alert, *, playbook: str = "", **envir
         kubeconfig = folder / "kubeconfig.json"
         kubeconfig.write_text(json.dumps(cluster.kubeconfig()))
         settings = configuration.load(None, environ={"KUBECONFIG": str(kubeconfig), **environ})
-        async with open_investigator(settings) as investigator:
-            report = await investigator.investigate(alert, investigation="inv-attack", playbook=playbook)
+        async with open_desk(settings) as desk:
+            report = await desk.investigator.investigate(alert, investigation="inv-attack", playbook=playbook)
     return Investigated(report, cluster)
 
 

@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult
 
 from bot.alerts.model import Alert
+from bot.investigation.anchor import windows_of
 from bot.investigation.investigator import Investigator
 from bot.investigation.model import Report
 from bot.playbooks import model
@@ -170,6 +171,28 @@ async def test_logs_through_signoz_and_grafana_have_our_own_tools_shape() -> Non
     assert asked["logql"].startswith(
         '{service_name="x\\"} or vector(1) #"}'
     )  # what an alert names cannot end the string
+
+
+async def test_a_late_alerts_question_is_asked_about_its_own_time_whoever_answers() -> None:
+    late = ALERT.model_copy(update={"starts_at": datetime.now(UTC) - timedelta(hours=6)})
+    steps = (
+        {"id": "lines", "capability": "logs.patterns", "args": {"service": "payments"}},
+        {"id": "last_words", "capability": "k8s.logs", "args": {"namespace": "shop", "pod_name": "checkout-7d9f-abc"}},
+        {"id": "nobody", "capability": "mongo.logs"},
+    )
+    async with official("signoz_search_logs", *CONTAINERS) as (server, tools):
+        choice = Choice(book(*steps), "pin", "test")
+        investigator = Investigator(tools, lambda alert, pin: choice, windows=windows_of(tools.known))
+        report = await investigator.investigate(late, investigation="inv-1")
+        asked = server.last("signoz_search_logs")
+    onset = int(late.starts_at.timestamp() * 1_000)
+    assert abs(int(asked["start"]) - (onset - 3_600_000)) < 2_000
+    assert abs(int(asked["end"]) - (onset + 900_000)) < 2_000
+    assert "time_range" not in server.last("pods_log")
+    spot = report.blind_spots[0]  # the tail of a log is of now, and says so; what nobody was asked is no such check
+    assert "last_words" in spot
+    assert "lines" not in spot
+    assert "nobody" not in spot
 
 
 async def test_rates_series_rows_and_server_logs() -> None:

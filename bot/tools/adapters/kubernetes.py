@@ -198,6 +198,7 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
             },
         ),
         _log,
+        of_now=True,
     ),
     Adapter(
         "k8s.logs",
@@ -212,6 +213,7 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
             },
         ),
         _log,
+        of_now=True,
     ),
     Adapter(
         "k8s.events",
