@@ -175,7 +175,7 @@ class Storms:
         """Leaders whose card does not know yet how many joined, by id."""
         p = schema.place
         query = sa.select(p.c.investigation).where(p.c.into == "", p.c.joined > p.c.shown).order_by(p.c.at).limit(limit)
-        lately = query.where(p.c.last_at > self._clock() - FOLD_WITHIN_S)
+        lately = query.where(self._lately(p))
         return await self._db.run(lambda c: [str(i) for i in c.execute(lately).scalars()])
 
     async def shown(self, investigation: str, count: int) -> None:
@@ -183,6 +183,20 @@ class Storms:
         p = schema.place
         update = p.update().where(p.c.investigation == investigation, p.c.shown < count).values(shown=count)
         await self._db.run(lambda c: c.execute(update))
+
+    async def loosely_joined(self, limit: int = 50) -> list[str]:
+        """Ids of leaders with a verdict that alerts joined lately for a reason that merely suggests one cause, in the ids' order."""
+        p, i = schema.place, schema.investigation
+        query = (
+            sa.select(i.c.id)
+            .where(i.c.state == "done", i.c.id.in_(sa.select(p.c.into).where(p.c.loose == 1, self._lately(p))))
+            .order_by(i.c.id)
+            .limit(limit)
+        )
+        return await self._db.run(lambda c: [str(found) for found in c.execute(query).scalars()])
+
+    def _lately(self, p: sa.Table) -> sa.ColumnElement[bool]:
+        return p.c.last_at > self._clock() - FOLD_WITHIN_S
 
     # -- reading ----------------------------------------------------------------------------------------------------------------
 

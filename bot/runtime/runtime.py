@@ -111,6 +111,7 @@ class Runtime:
         self._spawn(self._keep_house())
         self._spawn(self._storms.tell())
         self._spawn(self._storms.show())
+        self._spawn(self._storms.split_rest())
 
     async def stop(self) -> None:
         """Accepts nothing more, lets running investigations end for ``drain_s`` seconds, leaves the rest for the next start."""

@@ -137,6 +137,16 @@ class Storms:
 
     # -- splitting off ----------------------------------------------------------------------------------------------------------
 
+    async def split_rest(self) -> None:
+        """At a start: splits off what a process that was killed right after its verdict had no time for.
+
+        The same verdict splits off the same alerts, and an alert that was split off before is known by its key.
+        """
+        for leader in await self._storms.loosely_joined():
+            work, report = await self._store.work(leader), await self._store.report(leader)
+            if work is not None and report is not None:
+                await self.split(Work.model_validate_json(work), Report.model_validate_json(report))
+
     async def split(self, work: Work, report: Report) -> int:
         """Starts investigations for what joined for a loose reason and is about something that ``report`` does not speak of.
 

@@ -168,6 +168,32 @@ async def test_the_verdict_does_not_speak_of_it_so_it_splits_off(start, engine, 
     )
 
 
+async def test_a_process_killed_right_after_its_verdict_splits_off_at_its_next_start(
+    start, engine, thread, monkeypatch
+):
+    runtime = await start()
+    monkeypatch.setattr(runtime._storms, "split", lambda work, report: asyncio.sleep(60))  # the process ends in it
+    await runtime.accept(about("1.1", service="checkout"))
+    await thread.until("progress")
+    await runtime.accept(about("2.1", service="payments"))
+    engine.go.set()
+    await thread.until("finished")
+    await runtime.stop()
+    assert len(engine.calls) == 1
+
+    again = await start()
+    await until(lambda: _known(again, "split:alert:T1:C1:2.1"))
+    await again.stop()
+    later = await start()  # nothing is left to split off
+    await until(lambda: _over(later))
+    assert [a.service for a in engine.calls] == ["checkout", "payments"]
+
+
+async def _known(runtime, key: str) -> bool:
+    row = await runtime.store.get(investigation_id(key))
+    return row is not None and row.state == "done"
+
+
 async def test_a_node_that_is_to_blame_explains_what_names_no_node(start, engine, thread):
     runtime = await start()
     engine.blames = "Node/worker-7"
