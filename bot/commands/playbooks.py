@@ -85,7 +85,7 @@ def test(paths: list[Path], config: Path | None) -> int:
     def signals_of(tool: str) -> frozenset[str] | None:
         return frozenset(inventory[tool].signals) if tool in inventory else None
 
-    results = asyncio.run(run_tests(library.playbooks.values(), rehearse(signals_of)))
+    results = asyncio.run(run_tests(library.tested(), rehearse(signals_of)))
     for result in results:
         print(result)
     bad = sum(not r.passed for r in results)

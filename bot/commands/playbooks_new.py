@@ -242,10 +242,15 @@ tests:                              # run by `rca playbooks test`: no server, no
         summary: nothing changed
         signals: [{code: change.none_found, severity: info, subject: Namespace/shop}]
     expect: {match: true, findings: [out_of_memory], verdict: confirmed, object: Deployment/shop/web}
-  - name: nothing is wrong now
+  - name: nothing is wrong now, and something was changed
     alert: *alert
-    tools: {<<: *tools, k8s.unhealthy: {summary: nothing is unhealthy}}
-    expect: {match: true, findings: [], verdict: inconclusive}
+    tools:
+      <<: *tools
+      k8s.unhealthy: {summary: nothing is unhealthy}
+      kubernetes.get_recent_changes:
+        summary: 1 change
+        signals: [{code: change.before_onset, severity: warning, subject: Deployment/shop/web, detail: image 1.4 -> 1.5}]
+    expect: {match: true, findings: [changed_before], verdict: inconclusive}
   - name: the cluster does not answer, so nothing is known
     alert: *alert
     tools: {<<: *tools, k8s.unhealthy: {$$error: "UNAVAILABLE: the API server does not answer"}}

@@ -15,13 +15,13 @@ from bot.investigation.anchor import Anchored, Windows, late_by, no_windows
 from bot.investigation.findings import Rules
 from bot.investigation.journal import Journal, NoJournal
 from bot.investigation.model import Finding, Progress, Report, StepView
+from bot.investigation.reach import Reach
 from bot.investigation.reporting import Draft
 from bot.investigation.steps import StepRun, ToolCaller
 from bot.investigation.verdict import Ranking, rank
 from bot.playbooks.model import Playbook
 from bot.playbooks.plan import Plans
 from bot.playbooks.router import Choice
-from bot.tools.evidence import Evidence
 
 Emit = Callable[[Progress], None]
 
@@ -136,32 +136,10 @@ def _ranked(playbook: Playbook, alert: Alert, run: StepRun, findings: Iterable[F
     evidence = [e for found in run.evidence.values() for e in found]
     return rank(
         findings,
-        targets=targets(alert, evidence),
+        reach=Reach.of(alert, evidence, own_symptom=playbook.own_symptom),
         missing_key_checks=missing,
         rules_out={rule.id: rule.rules_out for rule in playbook.findings if rule.rules_out},
     )
-
-
-def targets(alert: Alert, evidence: Iterable[Evidence]) -> frozenset[str]:
-    """The objects that the alert is about, as findings name them: from its labels and from what a resolver verified."""
-    found: set[str] = set()
-    space = alert.namespace
-    if space and "/" in alert.workload:
-        kind, name = alert.workload.split("/", 1)
-        found.add(f"{kind}/{space}/{name}")
-    if space and alert.pod:
-        found.add(f"Pod/{space}/{alert.pod}")
-    if alert.node:
-        found.add(f"Node/{alert.node}")
-    for answer in evidence:
-        if not answer.ok or answer.tool != "resolve_target" or not isinstance(answer.data, Mapping):
-            continue
-        space = str(answer.data.get("namespace") or "")
-        workload = str(answer.data.get("workload") or "")
-        if space and "/" in workload:
-            kind, name = workload.split("/", 1)
-            found.add(f"{kind}/{space}/{name}")
-    return frozenset(found)
 
 
 def with_inputs(alert: Alert, inputs: Mapping[str, str]) -> Alert:

@@ -102,7 +102,8 @@ class Draft:
         counted = f"{ran} of {len(checks)} checks ran."
         if suspect := self.ranking.suspect:
             # In the vocabulary's words: a stranger's text may lie behind a suspicion, and a headline quotes no stranger.
-            return f"Suspect: {suspect.says} ({suspect.object}). {counted}"
+            where = "What the alert names looks well now. Beside it:" if self.ranking.beside else "Suspect:"
+            return f"{where} {suspect.says} ({suspect.object}). {counted}"
         wrong = any(f.cause or f.severity in TROUBLE for f in self._live)
         if ran == len(checks) and not wrong and not any(e.unjudged for e in self.evidence):
             return f"Nothing wrong found now. {counted}"

@@ -9,6 +9,8 @@ The rules, in the order in which they count:
 * What could not be checked caps the confidence: without a key check nothing is confirmed.
 * Text that a stranger can write explains what was seen, it makes nothing seen: a cause that rests on such text alone is ``likely`` at
   most. Where everything was looked at and nothing else speaks of trouble on the same object, it stays a suspicion.
+* Trouble on another application is behind an alert when what the alert names depends on it; where that is not known, when it began as
+  the alert did. Else it stands beside it, and is never confirmed (`bot.investigation.reach`).
 * ``confirmed`` needs decisive evidence that no stranger can write, and no rival of equal weight on another object.
 
 Nothing here looks at wording; nothing here is random; the same findings always give the same verdict.
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 
 from bot.investigation import causes as vocabulary
 from bot.investigation.model import Cause, Finding, Verdict
+from bot.investigation.reach import Reach
 
 CONFIRMED_FROM = 0.85
 LIKELY_FROM = 0.55
@@ -26,12 +29,22 @@ SUSPECT_FROM = 0.4  # an inconclusive report names its first cause from here, as
 CAP_WITHOUT_KEY_CHECK = 0.7
 CAP_TAINTED = 0.6
 CAP_UNSEEN = 0.5  # below `LIKELY_FROM`: words alone, about an object that was looked at and showed nothing wrong
+CAP_BESIDE = 0.7  # certain trouble of which nobody knows whether the alert comes of it
+CAP_APART = 0.5  # trouble on what the alert's object has nothing to do with, as far as can be seen
 CHANGE_BONUS = 0.03
 TARGET_BONUS = 0.04
 AGREEMENT_BONUS = 0.02
 CONTRADICTION_FACTOR = 0.5
 RIVAL_MARGIN = 0.05
+MALUS_APART = 0.1
 CHANGE_PREFIX = "change."
+
+WORDS_ONLY = "a suspicion: only log text speaks for it, nothing else on {} looks wrong"
+OWN_LOOKS_WELL = "what the alert names looks well now; this is wrong beside it"
+NOT_CALLED = "nothing that was seen makes the alert's own object depend on {}"
+NOT_KNOWN = (
+    "whether the alert comes of {} is not known: no setting names it, and when it began is not known or long ago"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,7 @@ class Ranking:
     verdict: Verdict
     causes: tuple[Cause, ...]
     caveats: tuple[str, ...] = ()  # why the verdict is not stronger
+    beside: bool = False  # the alert's own object looks well; the first cause is wrong beside it
 
     @property
     def suspect(self) -> Cause | None:
@@ -52,7 +66,7 @@ class Ranking:
 def rank(
     findings: Iterable[Finding],
     *,
-    targets: frozenset[str] = frozenset(),
+    reach: Reach | None = None,
     missing_key_checks: Sequence[str] = (),
     rules_out: dict[str, tuple[str, ...]] | None = None,
 ) -> Ranking:
@@ -60,10 +74,11 @@ def rank(
 
     Args:
         findings: results of all rules; only true, unsuppressed ones with a cause become causes.
-        targets: objects that the alert is about ("Deployment/shop/checkout", "Pod/shop/checkout-1").
+        reach: what the alert is about, and what that depends on.
         missing_key_checks: titles of key steps that did not succeed.
         rules_out: finding id -> cause codes that it speaks against when true.
     """
+    reach = reach or Reach()
     found = [f for f in findings if f.state == "true"]
     seen = {f.object for f in found if _symptom(f)}
     live = [f for f in found if not f.suppressed_by]
@@ -75,6 +90,7 @@ def rank(
             groups.setdefault((finding.cause, finding.object), []).append(finding)
 
     cap = CAP_WITHOUT_KEY_CHECK if missing_key_checks else 1.0
+    well = not seen & reach.targets
     weighed: list[_Weighed] = []
     for (code, subject), members in groups.items():
         members.sort(key=lambda f: (-f.confidence, f.id))
@@ -82,7 +98,7 @@ def rank(
         weight = best.confidence + AGREEMENT_BONUS * min(len(members) - 1, 2)
         if subject in changed and not code.startswith(CHANGE_PREFIX):
             weight += CHANGE_BONUS
-        on_target = subject in targets
+        on_target = subject in reach.targets
         if on_target:
             weight += TARGET_BONUS
         if code in against:
@@ -92,7 +108,9 @@ def rank(
         unseen = worded and subject not in seen and not missing_key_checks
         if worded:
             weight = min(weight, CAP_UNSEEN if unseen else CAP_TAINTED)
-        shown = round(min(weight, cap, 0.99), 2)
+        since = min((f.since for f in members if f.since), default=None)
+        aside = _aside(reach, subject, since, well=well)
+        shown = round(min(weight, cap, aside.cap, 0.99), 2)
         evidence = tuple(dict.fromkeys(e for f in members for e in f.evidence))
         cause = Cause(
             code=code,
@@ -102,10 +120,11 @@ def rank(
             says=vocabulary.says(code),
             evidence=evidence,
             findings=tuple(f.id for f in members),
-            since=min((f.since for f in members if f.since), default=None),
+            since=since,
             decisive=decisive,
         )
-        weighed.append(_Weighed(weight, on_target, unseen, cause))
+        doubt = WORDS_ONLY.format(subject) if unseen else aside.caveat
+        weighed.append(_Weighed(weight - aside.malus, on_target, cause, doubt))
 
     weighed.sort(key=_Weighed.order)
     return _judge(weighed, missing_key_checks) if weighed else Ranking("inconclusive", ())
@@ -117,8 +136,8 @@ class _Weighed:
 
     weight: float
     on_target: bool
-    unseen: bool  # words alone speak for it, and its object was looked at
     cause: Cause
+    doubt: str = ""  # why it is no more than a suspicion, where it is none
 
     def order(self) -> tuple[float, bool, bool, str, str, str]:
         """Sorts the strongest first; the rest makes ties the same in every run."""
@@ -152,10 +171,34 @@ def _judge(weighed: Sequence[_Weighed], missing: Sequence[str]) -> Ranking:
     if top.decisive and top.confidence >= CONFIRMED_FROM and not caveats:
         return Ranking("confirmed", ranked)
     if top.confidence >= LIKELY_FROM:
-        return Ranking("likely", ranked, tuple(caveats))
-    if first.unseen:
-        caveats.append(f"a suspicion: only log text speaks for it, nothing else on {top.object} looks wrong")
-    return Ranking("inconclusive", ranked, tuple(caveats))
+        return Ranking("likely", ranked, (*caveats, first.doubt) if first.doubt else tuple(caveats))
+    if first.doubt:
+        caveats.append(first.doubt)
+    return Ranking("inconclusive", ranked, tuple(caveats), beside=first.doubt == OWN_LOOKS_WELL)
+
+
+@dataclass(frozen=True)
+class _Aside:
+    """What standing beside the alert's object costs a cause."""
+
+    cap: float = 1.0
+    malus: float = 0.0
+    caveat: str = ""
+
+
+def _aside(reach: Reach, subject: str, since: str | None, *, well: bool) -> _Aside:
+    """``well``: the alert's own object was looked at and shows no trouble."""
+    standing = reach.standing(subject)
+    if standing == "own":
+        return _Aside()
+    if standing == "behind":
+        return _Aside(CAP_BESIDE, 0.0, OWN_LOOKS_WELL) if reach.own_symptom and well else _Aside()
+    near = reach.is_near(since)
+    if well and reach.own_symptom:
+        return _Aside(CAP_APART, MALUS_APART, OWN_LOOKS_WELL)
+    if standing == "apart":
+        return _Aside(CAP_BESIDE if near else CAP_APART, 0.0 if near else MALUS_APART, NOT_CALLED.format(subject))
+    return _Aside() if near else _Aside(CAP_BESIDE, 0.0, NOT_KNOWN.format(subject))
 
 
 def _symptom(finding: Finding) -> bool:

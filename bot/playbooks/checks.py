@@ -53,6 +53,8 @@ def _fragment(fragment: Fragment) -> Iterator[Trouble]:
     yield from _ruled_out(fragment.ruled_out, ids)
     for i, text in enumerate(fragment.next_steps):
         yield from _expression(("next_steps", i), text, roots, ids, Template)
+    if len(fragment.tests) > MAX_TESTS:
+        yield ("tests",), f"{len(fragment.tests)} entries; at most {MAX_TESTS}"
 
 
 def _check(playbook: Playbook) -> Iterator[Trouble]:

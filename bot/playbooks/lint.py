@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from bot.patterns import Patterns
 from bot.playbooks.loader import Entry, Library
-from bot.playbooks.model import ANY, FindingRule, Playbook, Step
+from bot.playbooks.model import ANY, FindingRule, InlineTest, Playbook, Step
 from bot.playbooks.parsing import at
 from bot.playbooks.problem import Problem, did_you_mean
 from bot.playbooks.router import Router
@@ -75,6 +75,9 @@ def lint(
         if not only:
             pen = _Pen(str(shared.file), shared.document, "")
             found += _rules(shared.fragment.findings, pen, causes, emitted if inventory else None)
+            users = [p for p in library.playbooks.values() if shared.fragment.id in p.use]
+            tests = [*shared.fragment.tests, *(test for playbook in users for test in playbook.tests)]
+            found += _never_true([rule.id for rule in shared.fragment.findings], tests, pen)
             for i, step in enumerate(shared.fragment.steps if inventory else ()):
                 found += _step(("steps", i), step, inventory, pen)
     try:
@@ -141,6 +144,7 @@ def _entry(
             if name not in ids:
                 yield pen.error(("findings", i, "suppresses"), f"there is no finding {name!r}{did_you_mean(name, ids)}")
     yield from _metadata(playbook, pen)
+    yield from _never_true([rule.id for rule in own], playbook.tests, pen)
     yield from _tests(playbook, library, router, pen)
 
 
@@ -280,6 +284,14 @@ def _tests(playbook: Playbook, library: Library, router: Router | None, pen: _Pe
             yield pen.error(("tests", i, "alert"), said)
         elif not test.expect.match and chosen.playbook.id == playbook.id:
             yield pen.error(("tests", i, "alert"), f"this alert must not come here, but it does: {chosen.because}")
+
+
+def _never_true(ids: Sequence[str], tests: Sequence[InlineTest], pen: _Pen) -> Iterator[Problem]:
+    """Findings that no test shows true: a rule that cannot hold, or whose text cannot be rendered, looks the same as a healthy object."""
+    shown = {name for test in tests for name in test.expect.findings or ()}
+    if missing := [name for name in ids if name not in shown]:
+        said = f"no test expects {', '.join(missing)} to be true; write one"
+        yield pen.warning(("findings", ids.index(missing[0])), said)
 
 
 def _fails(answer: Any) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bot.playbooks.checks import check, check_fragment
-from bot.playbooks.model import Fragment, Playbook
+from bot.playbooks.model import SEEN, Fragment, Playbook, Step
 from bot.playbooks.parsing import at, dotted, parse
 from bot.playbooks.problem import Problem, did_you_mean
 from bot.playbooks.yamlfile import MAX_BYTES, Document
@@ -61,6 +61,11 @@ class Library:
     def reload(self) -> "Library":
         """The folders read again. Playbooks whose files are broken now stay as they were, with a problem that says so."""
         return load_library(self.folders, shipped=False, last=self)
+
+    def tested(self) -> tuple[Playbook, ...]:
+        """What has tests to run: the playbooks, then the shared files that they use, each `alone`."""
+        files = (alone(shared.fragment) for shared in self.shared.values() if shared.fragment.tests)
+        return (*self.playbooks.values(), *files)
 
     def file_of(self, playbook_id: str) -> str:
         """The file of a playbook, for messages; "" when it has none."""
@@ -164,6 +169,11 @@ def _entry(folder: Path, file: Path, fragments: Mapping[str, Shared], problems: 
                 close = did_you_mean(name, fragments, f"; usable: {', '.join(sorted(fragments)) or 'none'}")
                 message = f"no usable file under {SHARED}/ has the id {name!r}{close}"
                 found.append(at(document, ("use", i), message, str(file), playbook.id))
+        given = {rule.id for name in playbook.use if name in fragments for rule in fragments[name].fragment.findings}
+        for i, name in enumerate(playbook.without):
+            if name not in given:
+                message = f"no file under `use` gives a finding {name!r}{did_you_mean(name, given)}"
+                found.append(at(document, ("without", i), message, str(file), playbook.id))
         if not found:
             found += [at(document, path, why, str(file), playbook.id) for path, why in _troubles(playbook, fragments)]
     problems.extend(found)
@@ -188,7 +198,8 @@ def _troubles(playbook: Playbook, fragments: Mapping[str, Shared]) -> list[tuple
 
 
 def merged(playbook: Playbook, fragments: Mapping[str, Shared]) -> Playbook:
-    """``playbook`` with what its fragments give. Its own findings come first; its own steps replace a fragment's in place or come after."""
+    """``playbook`` with what its fragments give, ``without`` what it leaves out. Its own findings come first; its own steps replace a
+    fragment's in place or come after."""
     used = [fragments[name].fragment for name in playbook.use]
     steps = {step.id: step for fragment in used for step in fragment.steps} | {s.id: s for s in playbook.steps}
     findings = {rule.id: rule for rule in playbook.findings}
@@ -199,7 +210,8 @@ def merged(playbook: Playbook, fragments: Mapping[str, Shared]) -> Playbook:
         variables |= fragment.vars
         excluded |= fragment.ruled_out
         for rule in fragment.findings:
-            findings.setdefault(rule.id, rule)
+            if rule.id not in playbook.without:
+                findings.setdefault(rule.id, rule)
         after += [text for text in fragment.next_steps if text not in after]
     doubled = len({step.id for step in playbook.steps}) < len(playbook.steps)
     return playbook.model_copy(
@@ -210,6 +222,21 @@ def merged(playbook: Playbook, fragments: Mapping[str, Shared]) -> Playbook:
             "ruled_out": excluded | playbook.ruled_out,
             "next_steps": tuple(after),
         }
+    )
+
+
+def alone(fragment: Fragment) -> Playbook:
+    """A shared file by itself, as a playbook for any alert: what its tests run."""
+    seen = Step(id="seen", title="What was seen", tool=SEEN)
+    given = {name: getattr(fragment, name) for name in ("vars", "findings", "ruled_out", "next_steps", "tests")}
+    return Playbook(
+        version=1,
+        id=fragment.id,
+        title=fragment.id,
+        description=fragment.description,
+        default=True,
+        steps=fragment.steps or (seen,),
+        **given,
     )
 
 

@@ -13,6 +13,8 @@ from bot.alerts.storm import Kin
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 ANY: Final = "any"
 """The server's name of a step that names a capability: whichever server offers it."""
+SEEN: Final = "shared.seen"
+"""The tool that the tests of a shared file without steps answer for."""
 
 
 def _seconds(value: Any) -> Any:
@@ -145,6 +147,7 @@ class Fragment(Strict):
 
     Its expressions may speak of ``alert``, ``vars``, ``signal``, ``findings`` and of the fragment's own steps. Whatever the playbook itself
     says under the same id, variable or label wins. Steps keep their place when a playbook replaces them; steps of its own come after.
+    Its ``tests`` run the file by itself; one without steps is tested as if a step asked the tool `SEEN`.
     """
 
     version: Literal[1]
@@ -155,6 +158,7 @@ class Fragment(Strict):
     findings: tuple[FindingRule, ...] = ()
     ruled_out: dict[str, str] = Field(default_factory=dict)
     next_steps: tuple[str, ...] = ()
+    tests: tuple["InlineTest", ...] = ()
 
 
 class Budget(Strict):
@@ -208,12 +212,16 @@ class Playbook(Strict):
     ``ruled_out`` maps a short label ("memory", "rollouts in the last 24 h") to a bare expression over ``steps`` that is true when the
     checks make it unlikely; shown with the evidence of the steps it refers to. ``gathers`` are alerts that this trouble drags along
     (``{same: node, names: ["KubePod*"]}``): while this playbook investigates, they join it instead of starting investigations.
+    ``own_symptom``: its alerts tell a state of the object that they name (killed, not ready, not scheduled). While that object looks well,
+    trouble on another one is told as what stands beside it, and never confirmed.
     """
 
     version: Literal[1]
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
     title: str
+    own_symptom: bool = False
     use: tuple[str, ...] = ()  # fragments from `_shared/`, merged by the loader
+    without: tuple[str, ...] = ()  # findings of those fragments that do not apply here
     family: str = "other"
     description: str
     owner: str = ""

@@ -99,6 +99,7 @@ CATALOGUE: dict[str, Entry] = {
     "ds.unavailable": Entry("critical", "daemon pods are missing on nodes"),
     "job.failed": Entry("warning", "a Job failed"),
     "cron.missed": Entry("warning", "a CronJob missed its schedule"),
+    "cron.suspended": Entry("info", "a CronJob is suspended"),
     "hpa.at_max": Entry("warning", "the autoscaler is at its maximum"),
     "hpa.no_metrics": Entry("warning", "the autoscaler gets no metrics"),
     "hpa.scaled_recently": Entry("info", "the autoscaler scaled recently"),
@@ -113,9 +114,14 @@ CATALOGUE: dict[str, Entry] = {
     "svc.port_mismatch": Entry("critical", "the Service's targetPort is not what its pods serve"),
     "svc.protocol_mismatch": Entry("critical", "the Service's protocol is not the container's"),
     "svc.address_wrong": Entry(
-        "critical", "a workload is configured with the address of a Service or port that does not exist"
+        "critical",
+        "a workload is configured with the address of a Service or port that does not exist",
+        ("host", "port", "database_port"),
     ),
     "svc.missing": Entry("critical", "a Service that others call does not exist"),
+    "svc.route_broken": Entry(
+        "critical", "an Ingress leads to a Service or a port that does not exist", ("service", "port")
+    ),
     "svc.single_replica": Entry("info", "one replica only"),
     "svc.zone_skew": Entry("info", "endpoints crowd in one zone"),
     "svc.externalname": Entry("info", "the Service is a DNS alias"),
@@ -204,7 +210,13 @@ CATALOGUE: dict[str, Entry] = {
     "log.auth_failed": Entry("warning", "the log tells of refused credentials"),
     "log.config_missing": Entry("warning", "the log tells of a missing setting or file"),
     "log.app_exception": Entry("warning", "the log holds an exception or a fatal line"),
-    "log.disk_full": Entry("warning", "the log tells of a full disk"),
+    "log.disk_full": Entry("warning", "the log tells of a full disk", ("volume",)),
+    "log.certificate": Entry(
+        "warning", "the log tells of a certificate that is expired or not trusted", ("expired", "untrusted")
+    ),
+    "log.too_many_connections": Entry("warning", "the log tells that a database has no connection left"),
+    "log.read_only": Entry("warning", "the log tells that a database takes no writes"),
+    "log.api_forbidden": Entry("warning", "the log tells that the cluster's API refuses what the workload asks for"),
     "log.permission_denied": Entry("warning", "the log tells of a denied file access"),
     "log.route_failing": Entry(
         "warning", "the access log tells that one route always fails and others do not", ("not_found", "server_error")

@@ -1,11 +1,11 @@
 """Addresses of cluster Services in the environment of workloads: who calls whom, and who was given a wrong address.
 
-Only literal values of the strict shape ``host:port`` (or a URL of one, without user information) are looked at, and only their host and
-port are ever shown. A host counts as a cluster Service when it has no dot, or the Service suffix; anything else lies outside.
+Only literal values of the strict shape ``host:port`` (or a URL of one, without user information) are looked at, and pairs of settings that
+give the two apart (``LEDGER_HOST``, ``LEDGER_PORT``); only their host and port are ever shown. A host counts as a cluster Service when it has no dot, or the Service suffix; anything else lies outside.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,18 @@ _ADDRESS = re.compile(
     rf"(?:[a-z][a-z0-9+.-]{{0,15}}://)?(?P<host>{_LABEL})(?:\.(?P<space>{_LABEL})(?:\.svc(?:\.[a-z0-9.-]{{1,60}})?)?)?:(?P<port>[0-9]{{1,5}})(?:/[^\s@]{{0,200}})?"
 )
 _LOCAL = {"localhost", "host", "kubernetes"}
+_HOST = re.compile(rf"(?P<host>{_LABEL})(?:\.(?P<space>{_LABEL})(?:\.svc(?:\.[a-z0-9.-]{{1,60}})?)?)?")
+_HALF = re.compile(
+    r"(?P<prefix>[A-Za-z][A-Za-z0-9_.]{1,80})[_.](?:HOST|HOSTNAME|ADDR|ADDRESS|SERVER|host|hostname|addr|address|server)"
+)
+# What a workload itself listens on or is called, rather than whom it calls.
+_OWN = re.compile(
+    r"(?i)(?:^|[_.])(?:listen|bind|server|http|https|grpc|app|metrics|admin|health|management|pod|node|my|self|virtual|public|external)$"
+)
+_DATABASE = re.compile(
+    r"(?i)(?:^|[_.])(?:db|database|mysql|mariadb|postgres(?:ql)?|pg|sql|mongo(?:db)?|redis|datasource|jdbc|clickhouse|oracle)(?:[_.]|$)"
+)
+_DATABASE_PORTS = frozenset({1433, 1521, 3306, 5432, 6379, 8123, 9000, 27017})
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,20 @@ def addresses_of(workload: Json) -> Iterator[Address]:
             match = _ADDRESS.fullmatch(o.text(entry, "value")[:300])
             if match and match["host"] not in _LOCAL and 0 < int(match["port"]) < 65_536:
                 yield Address(ref, o.text(entry, "name"), match["host"], match["space"] or space, int(match["port"]))
+        yield from _pairs(container, ref, space)
+
+
+def _pairs(container: Json, ref: str, space: str) -> Iterator[Address]:
+    """Addresses whose host and port stand in two settings of the same prefix."""
+    literal = {o.text(e, "name"): o.text(e, "value")[:300] for e in o.rows(container, "env") if o.text(e, "value")}
+    for name, value in literal.items():
+        half, host = _HALF.fullmatch(name), _HOST.fullmatch(value)
+        if not half or not host or host["host"] in _LOCAL or _OWN.search(half["prefix"]):
+            continue
+        joint = name[len(half["prefix"])]
+        port = literal.get(f"{half['prefix']}{joint}PORT") or literal.get(f"{half['prefix']}{joint}port") or ""
+        if port.isdigit() and 0 < int(port) < 65_536:
+            yield Address(ref, name, host["host"], host["space"] or space, int(port))
 
 
 def callers_of(service: str, namespace: str, workloads: Sequence[Json]) -> list[Address]:
@@ -73,7 +99,7 @@ def address_signals(workloads: Sequence[Json], services: Sequence[Json], namespa
                 detail = f"{_setting(address)} names host {address.host}, which no Service of {namespace} has"
                 detail += f"; the nearest is {near[0]}" if near else ""
                 severity = "critical" if near else "warning"
-                found.append(signal("svc.address_wrong", address.workload, detail, severity=severity))
+                found.append(signal("svc.address_wrong", address.workload, detail, reason="host", severity=severity))
     return found
 
 
@@ -88,7 +114,29 @@ def _wrong_port(address: Address, service: Json) -> list[Signal]:
         return []
     offered = ", ".join(map(str, ports))
     detail = f"{_setting(address)} asks {address.host} on port {address.port}; Service {address.host} offers {offered}"
-    return [signal("svc.address_wrong", address.workload, detail, value=float(address.port))]
+    database = _DATABASE_PORTS.intersection(ports) and _DATABASE.search(address.variable)
+    reason = "database_port" if database else "port"
+    return [signal("svc.address_wrong", address.workload, detail, reason=reason, value=float(address.port))]
+
+
+def foreign_signals(
+    workloads: Sequence[Json], services: Sequence[Json], abroad: Mapping[str, Sequence[Json]]
+) -> list[Signal]:
+    """`svc.address_wrong` for addresses in other namespaces: no Service of that name is there, and one is in the caller's own namespace.
+
+    ``services`` are those of the workloads' namespace, ``abroad`` all Services of other namespaces, by namespace. Without the namesake at
+    home nothing is said: what cannot be seen from here may still exist.
+    """
+    found, names = [], {o.name(s) for s in services}
+    for workload in workloads:
+        for address in addresses_of(workload):
+            there = abroad.get(address.namespace)
+            if there is None or address.host not in names or any(o.name(s) == address.host for s in there):
+                continue
+            home = o.namespace(workload)
+            detail = f"{_setting(address)} names {address.host} in namespace {address.namespace}, which has no such Service; {home} has"
+            found.append(signal("svc.address_wrong", address.workload, detail, reason="host"))
+    return found
 
 
 def _alike(known: str, given: str) -> bool:

@@ -37,7 +37,7 @@ def _spots(reading: Reading, read: Read, window: Range, settings: KubernetesSett
     if settings.helm_records:
         yield "Secrets are never read: of Helm's only the labels are"
     else:
-        yield "Secrets are never read; Helm's own records neither (RCA_K8S_HELM_SECRETS=1 reads their labels)"
+        yield "Secrets are never read; Helm's own records neither (with RCA_K8S_HELM_SECRETS set to 1 their labels are)"
     if not settings.flag_configmaps and "FeatureFlag" in (*read.absent, *read.lost):
         yield "feature flags: no ConfigMap is named as one (RCA_K8S_FLAG_CONFIGMAPS) and flagd's objects are not readable"
     else:

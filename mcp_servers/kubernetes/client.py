@@ -127,7 +127,7 @@ class Cluster:
         """
         if not self.settings.helm_records:
             raise ToolFailure(
-                "UNSUPPORTED", "Helm's records are not read", hint="RCA_K8S_HELM_SECRETS=1 reads their labels"
+                "UNSUPPORTED", "Helm's records are not read", hint="with RCA_K8S_HELM_SECRETS set to 1 their labels are"
             )
         query = {"labelSelector": "owner=helm", "fieldSelector": "type=helm.sh/release.v1", "limit": "500"}
         return await self._list(_Ask("Secret", HELM_RECORDS, query, 4, metadata=True), namespace)

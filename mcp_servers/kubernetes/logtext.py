@@ -48,6 +48,46 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("log.disk_full", "", _any("no space left on device", "ENOSPC", "disk quota exceeded", "disk is full"), "a full disk"),
     Kind(
+        "log.certificate",
+        "expired",
+        _any("certificate (?:has |is )?expired", "CERT_HAS_EXPIRED", "certificate_expired", "CertificateExpiredException"),
+        "an expired certificate",
+    ),
+    Kind(
+        "log.certificate",
+        "untrusted",
+        _any(
+            "certificate signed by unknown authority", "unable to get (?:local )?issuer certificate", "self[- ]signed certificate",
+            "certificate verify failed", "PKIX path (?:building|validation) failed",
+        ),
+        "a certificate that is not trusted",
+    ),
+    Kind(
+        "log.too_many_connections",
+        "",
+        _any(
+            "too many connections", "too many clients already", "remaining connection slots are reserved", "max_user_connections",
+            "ORA-00018", "ORA-12519", "connection refused because too many open connections", "max number of clients reached",
+        ),
+        "a database without a free connection",
+    ),
+    Kind(
+        "log.read_only",
+        "",
+        _any(
+            "in a read-only transaction", "--(?:super-)?read-only option", "READONLY You can't write against a read only",
+            "database is (?:in )?read[- ]only", "NotWritablePrimary", "not master and slaveOk", "read_only_allow_delete",
+            "attempt to write a readonly database", "TABLE_IS_READ_ONLY",
+        ),
+        "a database that takes no writes",
+    ),
+    Kind(
+        "log.api_forbidden",
+        "",
+        _any(r"is forbidden: User .{3,200} cannot (?:get|list|watch|create|update|patch|delete)"),
+        "a request that the cluster's API refuses",
+    ),
+    Kind(
         "log.auth_failed",
         "",
         _any(

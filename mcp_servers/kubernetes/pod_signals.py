@@ -15,10 +15,11 @@ from mcp_servers.kubernetes.container_signals import NOT_READY_S, container_sign
 from mcp_servers.kubernetes.crashes import killed_for_memory
 from mcp_servers.kubernetes.objects import Json
 from mcp_servers.kubernetes.pod_case import PodCase, own_events
-from mcp_servers.kubernetes.quantities import iso, seconds_since, span
+from mcp_servers.kubernetes.quantities import iso, parse_time, seconds_since, span
 
 PENDING_S = 60  # a pod that nobody scheduled for longer has been forgotten
 STUCK_TERMINATING_S = 120
+HISTORY_S = 6 * 3600  # how long a pod that ended still tells of the present
 CODES = (
     "k8s.pod.crash_loop",
     "k8s.pod.oom_killed",
@@ -59,6 +60,8 @@ def pod_signals(
     (metadata only); ``logs`` the last lines of crashed runs by container.
     """
     case = PodCase(pod, own_events(pod, events), nodes, now, owner or o.workload(pod), configmaps, logs or {})
+    if _long_over(case):
+        return []
     found = [*_ended(case), *_deleting(case)]
     if o.text(pod, "status", "phase") not in ("Succeeded", "Failed"):
         found += [
@@ -73,6 +76,30 @@ def pod_signals(
         found += _not_ready(case, found)
     rank = {"critical": 0, "warning": 1, "info": 2}
     return sorted(found, key=lambda s: (rank[s.severity], s.since or "9", s.code))
+
+
+def _long_over(case: PodCase) -> bool:
+    """A failed pod that ended hours ago and was never cleared away: its owner has long replaced it, and it tells nothing of the present.
+
+    A Job does not replace its pods: what failed there stays the Job's story. Where nothing tells when the pod ended (events are gone after
+    about an hour, too), a pod that was made lately still counts.
+    """
+    if o.text(case.obj, "status", "phase") != "Failed" or (o.controller(case.obj) or ("", ""))[0] == "Job":
+        return False
+    if any(_fresh(o.event_time(e), case.now) for e in case.events):
+        return False
+    ends = [parse_time(o.text(c.state[1], "finishedAt")) for c in o.containers(case.obj)]
+    ends += [parse_time(o.text(o.conditions(case.obj).get(kind), "lastTransitionTime")) for kind in _END_CONDITIONS]
+    known = [end for end in ends if end and end.year > 2000]
+    moment = max(known, default=None) or o.created(case.obj)
+    return moment is not None and not _fresh(moment, case.now)
+
+
+_END_CONDITIONS = ("DisruptionTarget", "Ready")
+
+
+def _fresh(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and (now - moment).total_seconds() < HISTORY_S
 
 
 def _ended(case: PodCase) -> Iterator[Signal]:

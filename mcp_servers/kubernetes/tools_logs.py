@@ -31,6 +31,10 @@ CODES = (
     "log.config_missing",
     "log.app_exception",
     "log.disk_full",
+    "log.certificate",
+    "log.too_many_connections",
+    "log.read_only",
+    "log.api_forbidden",
     "log.permission_denied",
     "log.port_in_use",
     "log.oom_text",
@@ -294,7 +298,7 @@ def _signals(
                 subject,
                 clean(f"the log of container {container.name} tells of {same[0][0].says}{where}", 240),
                 owner=owner if owner != subject else "",
-                reason="database" if reason == "refused" and database else reason,
+                reason=_refined(code, reason, pod, database=database),
                 count=len(same),
                 since=iso(same[0][1].at) or None,
             )
@@ -311,6 +315,13 @@ def _signals(
         detail = f"container {container.name} has written nothing for {span(quiet)}"
         found.append(signal("log.silence", subject, detail, owner=owner if owner != subject else "", since=iso(newest)))
     return sorted(found, key=lambda s: -(s.count or 0))
+
+
+def _refined(code: str, reason: str, pod: Json, *, database: bool) -> str:
+    """A refusal is a database's where a driver's stack trace stands around it; a full disk is a volume's where the pod mounts a claim."""
+    if code == "log.disk_full" and any(o.branch(v, "persistentVolumeClaim") for v in o.rows(pod, "spec", "volumes")):
+        return "volume"
+    return "database" if (code, reason) == ("log.conn_refused", "refused") and database else reason
 
 
 def _route(route: Route, subject: str, owner: str, container: Container) -> Signal:

@@ -9,6 +9,7 @@ from pydantic import Field
 from mcp_servers.common import strict
 from mcp_servers.common.envelope import Envelope, Lean, ok
 from mcp_servers.common.untrusted import clean
+from mcp_servers.kubernetes import callgraph
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import resolve as r
 from mcp_servers.kubernetes.context import Context
@@ -18,6 +19,7 @@ from mcp_servers.kubernetes.naming import close
 from mcp_servers.kubernetes.reading import Reading
 
 Json = dict[str, Any]
+MAX_EDGES = 60
 DESCRIPTION = (
     "Maps what an alert says to objects that exist: 'namespace=shop pod=checkout-7d9-x8k2p', or bare words whose names were lost. Gives "
     "namespace, workload, service, pods (troubled first), node, container, confidence and why. Ambiguity is said, not guessed."
@@ -45,6 +47,10 @@ class Target(Envelope):
     confidence: float
     why: str
     alternatives: list[Alternative] = Field(default_factory=list)
+    calls: list[str] = Field(
+        default_factory=list
+    )  # Services and workloads that it depends on, as far as settings name them
+    called_by: list[str] = Field(default_factory=list)
 
 
 def tools(context: Context) -> list[Tool]:
@@ -148,6 +154,8 @@ def _fill(answer: Target, best: r.Candidate, hints: Hints, world: r.World, limit
     answer.service = r.service_of(best.ref, hints, world)
     answer.node = answer.node or (o.text(pods[0], "spec", "nodeName") if pods else "")
     answer.container = r.container_of(pods, hints)
+    answer.calls = callgraph.called_from(best.ref, world.workloads, world.services)[:MAX_EDGES]
+    answer.called_by = callgraph.callers_of_workload(best.ref, world.workloads, world.services)[:MAX_EDGES]
     answer.confidence, answer.why = best.strength, best.why
     gone = [lead.why for lead in best.leads if " is gone" in lead.why]
     if gone:

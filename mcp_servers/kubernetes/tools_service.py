@@ -29,7 +29,7 @@ from mcp_servers.kubernetes.context import Context
 from mcp_servers.kubernetes.kinds import NAME, OPTIONAL_NAMESPACE
 from mcp_servers.kubernetes.namespace_signals import Wiring, missing_signals
 from mcp_servers.kubernetes.naming import hint_for
-from mcp_servers.kubernetes.network_policies import policy_signals
+from mcp_servers.kubernetes.network_policies import edge_signals, policy_signals
 from mcp_servers.kubernetes.pod_rows import PodRow, pod_row, trouble_first
 from mcp_servers.kubernetes.reading import Reading
 from mcp_servers.kubernetes.service_change import newest_change
@@ -179,7 +179,7 @@ async def health_of(service: Json, around: Around, reading: Reading, context: Co
     answer.workload_status = [rollout_status(w) for w in chosen.workloads][:5]
     signals: list[Signal] = [*selector_signals(service, chosen), *port_signals(service, alive, resolved=seen.ready > 0)]
     signals += _endpoint_signals(service, seen, alive)
-    signals += _policy_signals(service, alive, around.policies)
+    signals += _policy_signals(service, alive, around)
     signals += address_signals(around.workloads, around.services, space)
     signals += _behind(chosen, around, context, answer)
     past = Workloads(chosen.workloads, around.replica_sets, (), around.pods, around.events)
@@ -244,7 +244,7 @@ def _endpoint_signals(service: Json, seen: Endpoints, alive: list[Json]) -> list
     return found
 
 
-def _policy_signals(service: Json, alive: list[Json], policies: list[Json]) -> list[Signal]:
+def _policy_signals(service: Json, alive: list[Json], around: Around) -> list[Signal]:
     numbers: set[int] = set()
     names: set[str] = set()
     for port in o.rows(service, "spec", "ports"):
@@ -252,7 +252,13 @@ def _policy_signals(service: Json, alive: list[Json], policies: list[Json]) -> l
         names |= {name} - {""}
         numbers |= {number} - {0}
         numbers |= {s.number for p in alive[:1] for s in served(p) if name and s.name == name}
-    return policy_signals(alive, policies, numbers, names, o.ref_of(service))
+    if not around.policies or not alive:
+        return []
+    if told := policy_signals(alive, around.policies, numbers, names, o.ref_of(service)):
+        return told
+    calling = {a.workload for a in callers_of(o.name(service), o.namespace(service), around.workloads)}
+    callers = [w for w in around.workloads if o.ref_of(w) in calling]
+    return [s for w in callers for s in edge_signals(w, alive, around.policies, numbers, names)]
 
 
 def _service(service: Json) -> ServiceOut:

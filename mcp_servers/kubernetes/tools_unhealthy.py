@@ -13,11 +13,13 @@ from pydantic import Field
 from mcp_servers.common import strict
 from mcp_servers.common.envelope import Envelope, Lean, Page, ok
 from mcp_servers.common.untrusted import clean
-from mcp_servers.kubernetes import claims, control_plane, namespace_signals, unhealthy
+from mcp_servers.kubernetes import claims, control_plane, ingress_routes, namespace_signals, unhealthy
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import workload_signals as ws
+from mcp_servers.kubernetes.addresses import addresses_of, foreign_signals
 from mcp_servers.kubernetes.client import Cluster, Listing
 from mcp_servers.kubernetes.context import Context
+from mcp_servers.kubernetes.ingress_routes import route_signals
 from mcp_servers.kubernetes.kinds import OPTIONAL_NAMESPACE
 from mcp_servers.kubernetes.namespace_signals import Wiring, wiring_signals
 from mcp_servers.kubernetes.node_signals import CODES as NODE_CODES
@@ -37,6 +39,7 @@ SIGNALS = (
     *claims.CODES,
     *control_plane.CODES,
     *namespace_signals.CODES,
+    *ingress_routes.CODES,
 )
 DESCRIPTION = (
     "What is unhealthy in a namespace (or everywhere): pods in trouble by workload, workloads short of replicas, nodes, unbound volumes, "
@@ -86,6 +89,7 @@ _NEEDS = {
     "jobs": ("Job",),
     "services": ("Service", "Pod", "Deployment", "StatefulSet", "DaemonSet", "ResourceQuota"),
 }
+MOST_ABROAD = 3  # other namespaces whose Services are looked up in one triage
 MOST_SUSPECTS = 5  # Services whose endpoints are looked up in one triage
 _WIRED = ("Service", "Pod", "Deployment", "StatefulSet", "DaemonSet")
 
@@ -116,6 +120,10 @@ class _Triage:
             system, told = await asyncio.gather(self._system_pods(), self._node_events(lists["Node"]))
             nodes = unhealthy.node_groups(lists["Node"], [*events, *told], now)
             nodes += unhealthy.component_groups(system or [])
+        if asked == ("nodes",) and self.reading.whole("Event", "Node"):
+            waiting = await Reading(self.cluster).one("Pod", self.namespace, fields="status.phase=Pending", max_pages=2)
+            placed = unhealthy.pod_groups(waiting, events, lists["Node"], known, now)
+            nodes += unhealthy.scheduler_groups(placed, waiting, events, system, lists["Node"])
         groups: list[Group] = []
         if "pods" in asked:
             there = self.reading.or_none("Node", lists["Node"])
@@ -126,7 +134,8 @@ class _Triage:
             if "nodes" in asked and self.reading.whole("Event", "Node"):
                 nodes += unhealthy.scheduler_groups(groups, lists["Pod"], events, system, lists["Node"])
         if "workloads" in asked:
-            around = ws.Surroundings(lists["Pod"], lists["ReplicaSet"], events)
+            services = lists["Service"] if "Service" in lists and self.reading.whole("Service") else None
+            around = ws.Surroundings(lists["Pod"], lists["ReplicaSet"], events, services)
             groups = unhealthy.joined(groups, unhealthy.workload_groups(workloads, around, known, now))
         if "volumes" in asked:
             volumes, classes = await self._storage(lists["PersistentVolumeClaim"])
@@ -143,11 +152,35 @@ class _Triage:
             return []
         parts = {k: _by_namespace(lists[k]) for k in ("Service", "Pod", "ResourceQuota")}
         mine = _by_namespace(workloads)
+        aside = Reading(
+            self.cluster
+        )  # Ingresses and other namespaces are beside the question: what cannot be read of them is left out
+        routes = _by_namespace(await aside.one("Ingress", self.namespace, max_pages=2))
         found: list[Group] = []
         for space in sorted(mine.keys() | parts["Service"].keys()):
             services, pods, quotas = (parts[k].get(space, []) for k in ("Service", "Pod", "ResourceQuota"))
             wiring = Wiring(space, services, mine.get(space, []), pods, quotas)
-            found += unhealthy.wiring_groups(replace(wiring, resolved=await self._resolved(wiring)))
+            wiring = replace(wiring, resolved=await self._resolved(wiring))
+            abroad = await self._abroad(wiring, parts["Service"])
+            more = [
+                *route_signals(routes.get(space, []), services),
+                *foreign_signals(wiring.workloads, services, abroad),
+            ]
+            found += unhealthy.wiring_groups(wiring, more)
+        return found
+
+    async def _abroad(self, wiring: Wiring, services: Mapping[str, Sequence[Json]]) -> dict[str, Sequence[Json]]:
+        """All Services of the other namespaces where workloads look for a namesake of a Service; only what was read whole."""
+        names = {o.name(s) for s in wiring.services}
+        named = {a.namespace for w in wiring.workloads for a in addresses_of(w) if a.host in names} - {wiring.namespace}
+        if not self.namespace:
+            return {space: services.get(space, []) for space in named}
+        found: dict[str, Sequence[Json]] = {}
+        for space in sorted(named)[:MOST_ABROAD]:
+            aside = Reading(self.cluster)
+            there = await aside.one("Service", space, max_pages=2)
+            if aside.whole("Service"):
+                found[space] = there
         return found
 
     async def _resolved(self, wiring: Wiring) -> frozenset[str]:

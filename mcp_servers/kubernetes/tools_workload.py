@@ -131,8 +131,12 @@ async def status_of(workload: Json, reading: Reading, context: Context) -> Workl
     ground = Ground(now, events, reading.or_none("Node", nodes), replica_sets, reading.or_none("ConfigMap", configs))
     owners = o.index(replica_sets)
     mine = [p for p in pods if o.workload(p, owners) == ref]
-    around = ws.Surroundings(mine, replica_sets, events)
     seen = counts(workload)
+    # Whether anything leads to it only matters where it wants no replica.
+    aside = Reading(reading.cluster)
+    services = await aside.one("Service", space) if seen.wanted == 0 else []
+    known = services if seen.wanted == 0 and aside.whole("Service") else None
+    around = ws.Surroundings(mine, replica_sets, events, known)
     hpa = autoscaler_of(workload, scalers)
     labels = {str(k): str(v) for k, v in o.branch(workload, "spec", "template", "metadata", "labels").items()}
     taken = budgets_of(labels, space, budgets)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mcp_servers.common.envelope import Signal
@@ -101,7 +101,7 @@ def workload_groups(
     groups = []
     for workload in workloads:
         ref = o.ref_of(workload)
-        near = ws.Surroundings(mine[ref], around.replica_sets, around.events)
+        near = replace(around, pods=mine[ref], services=_beside(workload, around.services))
         found = [s for s in ws.workload_signals(workload, near, now) if s.severity != "info"]
         if not found or _parked(workload):
             continue
@@ -111,6 +111,10 @@ def workload_groups(
         missing = max(0, seen.wanted - seen.available)
         groups.append(Group(ref, "workloads", found[0].detail, found, affected=missing, total=seen.wanted, since=since))
     return groups
+
+
+def _beside(workload: Json, services: Sequence[Json] | None) -> list[Json] | None:
+    return None if services is None else [s for s in services if o.namespace(s) == o.namespace(workload)]
 
 
 def _parked(workload: Json) -> bool:
@@ -207,12 +211,12 @@ def volume_groups(
     return groups
 
 
-def wiring_groups(wiring: Wiring) -> list[Group]:
+def wiring_groups(wiring: Wiring, more: Sequence[Signal] = ()) -> list[Group]:
     """What is wrong with how a namespace is wired, by Service or by the workload that was given a wrong address. What only informs is left
-    out: triage is about trouble.
+    out: triage is about trouble. ``more`` are signals about the same namespace that `wiring_signals` does not look for.
     """
     groups: dict[str, Group] = {}
-    for found in wiring_signals(wiring):
+    for found in [*wiring_signals(wiring), *more]:
         if found.severity != "info":
             group = groups.setdefault(found.subject, Group(found.subject, "services", found.detail))
             group.signals.append(found)

@@ -14,6 +14,7 @@ from mcp_servers.kubernetes.managed import is_controller, owned, touches
 from mcp_servers.kubernetes.quantities import iso, seconds_since
 from mcp_servers.kubernetes.refusals import Refusal, read_refusal
 from mcp_servers.kubernetes.revisions import owned_by, revision_number
+from mcp_servers.kubernetes.service_selection import selector, selects, template_labels
 from mcp_servers.kubernetes.workload_state import Counts, counts, is_stuck, rollout_status
 
 Json = dict[str, Any]
@@ -27,17 +28,18 @@ CODES = (
         "ds.misscheduled",
         "ds.unavailable",
     ),
-    *("job.failed", "cron.missed", "quota.exceeded"),
+    *("job.failed", "cron.missed", "cron.suspended", "quota.exceeded"),
 )
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What belongs to a workload: its pods, its revisions' objects, the events of its namespace."""
+    """What belongs to a workload: its pods, its revisions' objects, the events and Services of its namespace (``None``: not read)."""
 
     pods: Sequence[Json] = ()
     replica_sets: Sequence[Json] = ()
     events: Sequence[Json] = ()
+    services: Sequence[Json] | None = None
 
 
 def workload_signals(workload: Json, around: Surroundings, now: datetime) -> list[Signal]:
@@ -49,7 +51,7 @@ def workload_signals(workload: Json, around: Surroundings, now: datetime) -> lis
         return [*_job(workload), *_refused(workload, around, now)]
     seen, ref = counts(workload), o.ref_of(workload)
     if seen.wanted == 0:
-        return [] if kind == "DaemonSet" else [scaled_to_zero(workload)]
+        return [] if kind == "DaemonSet" else [scaled_to_zero(workload, around.services)]
     found = [*_refused(workload, around, now)]
     if kind == "DaemonSet":
         found += _daemons(workload, seen)
@@ -67,15 +69,21 @@ def workload_signals(workload: Json, around: Surroundings, now: datetime) -> lis
     return [*found, *_failing_revision(workload, around)]
 
 
-def scaled_to_zero(workload: Json) -> Signal:
-    """The workload wants no replica; who said so last, where the field's manager tells."""
+def scaled_to_zero(workload: Json, services: Sequence[Json] | None = None) -> Signal:
+    """The workload wants no replica; who said so last, where the field's manager tells.
+
+    Where none of the namespace's ``services`` leads to it, nobody calls it: it only warns, since much stands at zero on purpose.
+    """
     said = next(
         (t for t in touches(workload) if "f:replicas" in (owned(t, "spec") or {}) and not is_controller(t.manager)),
         None,
     )
     by = f"; {clean(said.manager, 40)} wrote the replicas at or before {iso(said.at)}" if said else ""
-    detail = f"{o.text(workload, 'kind')} {o.name(workload)} wants 0 replicas{by}"
-    return signal("deploy.scaled_to_zero", o.ref_of(workload), detail, since=iso(said.at) if said else None, value=0)
+    uncalled = services is not None and not any(selects(selector(s), template_labels(workload)) for s in services)
+    detail = f"{o.text(workload, 'kind')} {o.name(workload)} wants 0 replicas{by}{'; no Service leads to it' if uncalled else ''}"
+    severity = "warning" if uncalled else "critical"
+    since = iso(said.at) if said else None
+    return signal("deploy.scaled_to_zero", o.ref_of(workload), detail, severity=severity, since=since, value=0)
 
 
 def _availability(workload: Json, seen: Counts, around: Surroundings) -> list[Signal]:
@@ -156,7 +164,14 @@ def _job(job: Json) -> list[Signal]:
 
 
 def _cron(cron: Json, events: Sequence[Json]) -> list[Signal]:
-    missed = ("MissSchedule", "MissingSchedule", "FailedNeedsStart", "TooManyMissedTimes")
+    if o.branch(cron, "spec").get("suspend") is True:
+        ran = o.text(cron, "status", "lastScheduleTime")
+        detail = f"CronJob {o.name(cron)} is suspended{f'; it last started at {ran}' if ran else ''}"
+        said = next((t for t in touches(cron) if "f:suspend" in (owned(t, "spec") or {})), None)
+        # Said of a CronJob that was asked for, never in triage: most that is suspended is so on purpose.
+        since = iso(said.at) if said else None
+        return [signal("cron.suspended", o.ref_of(cron), detail, severity="warning", since=since)]
+    missed = ("MissSchedule", "MissingSchedule", "FailedNeedsStart", "TooManyMissedTimes", "JobAlreadyActive")
     for event in events:
         same = o.text(event, "involvedObject", "kind") == "CronJob" and o.text(
             event, "involvedObject", "name"

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from bot.alerts.model import Alert
 from bot.investigation import render_json, render_markdown, render_terminal
-from bot.investigation.investigator import Investigator, targets
+from bot.investigation.investigator import Investigator
 from bot.investigation.model import ChangeLine, Progress, Report
+from bot.investigation.reach import Reach
 from bot.playbooks.model import Playbook
 from bot.playbooks.router import Choice
 from bot.settings import ServerSettings
@@ -270,7 +271,7 @@ async def test_inputs_of_a_person_are_part_of_the_alert() -> None:
 
 def test_the_alerts_objects_are_its_named_ones() -> None:
     alert = Alert(source="a", name="n", namespace="shop", workload="Deployment/checkout", pod="checkout-1", node="w1")
-    assert targets(alert, []) == {CHECKOUT, "Pod/shop/checkout-1", "Node/w1"}
+    assert Reach.of(alert, []).targets == {CHECKOUT, "Pod/shop/checkout-1", "Node/w1"}
 
 
 async def test_all_renderings_tell_the_same() -> None:

@@ -1,9 +1,14 @@
 """What findings are worth together."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.alerts.model import Alert
 from bot.investigation.model import Finding
+from bot.investigation.reach import Reach
 from bot.investigation.verdict import CAP_WITHOUT_KEY_CHECK, rank
 
 CHECKOUT, CART = "Deployment/shop/checkout", "Deployment/shop/cart"
@@ -79,7 +84,7 @@ def test_two_decisive_causes_of_equal_weight_are_not_confirmed() -> None:
 
 def test_the_object_that_the_alert_names_goes_first() -> None:
     rival = finding("image", cause="kubernetes.image.not_found", object=CART)
-    ranking = rank([rival, finding()], targets=frozenset({CHECKOUT}))
+    ranking = rank([rival, finding()], reach=Reach(targets=frozenset({CHECKOUT})))
     assert ranking.causes[0].object == CHECKOUT
     assert ranking.verdict == "confirmed"
 
@@ -128,3 +133,50 @@ def test_the_order_of_findings_does_not_matter_and_certainty_needs_clean_decisiv
     if ranking.verdict == "confirmed":
         top = ranking.causes[0]
         assert any(f.decisive and not f.tainted and f.object == top.object and f.cause == top.code for f in found)
+
+
+ONSET = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+AT_ONSET, LONG_BEFORE = "2026-11-22T02:58:00Z", "2026-11-20T11:00:00Z"
+ABOUT_CART = Reach(targets=frozenset({CART}), onset=ONSET)
+
+
+def test_trouble_on_what_the_alerts_object_depends_on_confirms() -> None:
+    depends = replace(ABOUT_CART, calls=frozenset({"Service/shop/checkout", CHECKOUT}))
+    assert rank([finding(since=LONG_BEFORE)], reach=depends).verdict == "confirmed"
+    traced = replace(ABOUT_CART, calls=frozenset({"service/checkout"}))
+    assert rank([finding()], reach=traced).verdict == "confirmed"
+
+
+def test_certain_trouble_elsewhere_is_not_the_alerts_cause() -> None:
+    """A cluster always has something that is broken."""
+    elsewhere = replace(ABOUT_CART, calls=frozenset({"Service/shop/ledger", "Deployment/shop/ledger"}))
+    late, early = rank([finding(since=AT_ONSET)], reach=elsewhere), rank([finding(since=LONG_BEFORE)], reach=elsewhere)
+    assert (late.verdict, early.verdict) == ("likely", "inconclusive")
+    assert early.caveats == (f"nothing that was seen makes the alert's own object depend on {CHECKOUT}",)
+
+
+def test_where_dependencies_are_not_known_time_decides() -> None:
+    assert rank([finding(since=AT_ONSET)], reach=ABOUT_CART).verdict == "confirmed"
+    for unknown in (finding(since=LONG_BEFORE), finding()):
+        ranking = rank([unknown], reach=ABOUT_CART)
+        assert ranking.verdict == "likely"
+        assert ranking.caveats[0].startswith(f"whether the alert comes of {CHECKOUT} is not known")
+
+
+def test_an_object_that_looks_well_is_not_killed_by_another_ones_trouble() -> None:
+    killed = replace(ABOUT_CART, own_symptom=True)
+    ranking = rank([finding(since=AT_ONSET)], reach=killed)
+    assert (ranking.verdict, ranking.beside) == ("inconclusive", True)
+    assert ranking.suspect is not None
+    seen = finding("oom", object=CART, cause="kubernetes.container.oom_killed", severity="critical")
+    assert rank([finding(since=AT_ONSET), seen], reach=killed).causes[0].object == CART
+
+
+def test_nodes_and_namespaces_are_around_everything() -> None:
+    for around in ("Node/worker-1", "Namespace/shop", "PersistentVolumeClaim/shop/data", CART, "Service/shop/cart"):
+        assert rank([finding(object=around)], reach=ABOUT_CART).verdict == "confirmed"
+
+
+def test_the_owner_of_a_named_pod_is_the_alerts_own() -> None:
+    alert = Alert(source="a", name="n", namespace="shop", pod="checkout-7d9f8c6b5-x8k2p")
+    assert rank([finding()], reach=Reach.of(alert, [], own_symptom=True)).verdict == "confirmed"

@@ -1,5 +1,6 @@
 """What the linter finds in a library, and that the shipped one gives it nothing to find."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,19 +136,27 @@ def test_the_schema_is_for_editors() -> None:
     assert "findings" in schema["properties"]
 
 
+_listed: dict[str, ToolInfo] = {}
+
+
 async def inventory() -> dict[str, ToolInfo]:
     """The tools of the real Kubernetes server, which lists them while its cluster is away."""
+    if _listed:
+        return _listed
     listed = await create_server({}).list_tools()
-    return {
-        f"kubernetes.{t.name}": ToolInfo(
-            name=f"kubernetes.{t.name}",
-            server="kubernetes",
-            tool=t.name,
-            schema=t.input_schema,
-            signals=tuple((t.meta or {}).get("rca/signals", ())),
-        )
-        for t in listed
-    }
+    _listed.update(
+        {
+            f"kubernetes.{t.name}": ToolInfo(
+                name=f"kubernetes.{t.name}",
+                server="kubernetes",
+                tool=t.name,
+                schema=t.input_schema,
+                signals=tuple((t.meta or {}).get("rca/signals", ())),
+            )
+            for t in listed
+        }
+    )
+    return _listed
 
 
 async def test_the_shipped_library_is_clean_against_the_real_server() -> None:
@@ -169,13 +178,42 @@ async def test_every_signal_of_the_kubernetes_server_means_something_or_is_left_
         assert sent - {code for rule in playbook.findings for code in rule.on} <= silent, playbook.id
 
 
-@pytest.mark.parametrize("playbook", load_library().playbooks.values(), ids=lambda p: p.id)
-async def test_the_shipped_playbooks_pass_their_own_tests(playbook: Playbook) -> None:
+@pytest.mark.parametrize("playbook", load_library().tested(), ids=lambda p: p.id)
+async def test_the_shipped_playbooks_and_shared_files_pass_their_own_tests(playbook: Playbook) -> None:
     tools = await inventory()
     run = rehearse(lambda name: frozenset(tools[name].signals) if name in tools else None)
     results = await run_tests([playbook], run)
-    assert len(results) >= 3
+    assert results
     assert [str(r) for r in results if not r.passed] == []
+
+
+@pytest.mark.parametrize("playbook", load_library().playbooks.values(), ids=lambda p: p.id)
+def test_a_shipped_playbook_tells_the_person_whom_it_wakes_what_to_expect(playbook: Playbook) -> None:
+    said = playbook.description
+    assert re.search(r"\b[Mm]easure[sd]\b", said), "what it measures"
+    assert re.search(r"\bAsks: [^.]+\?", said), "the question it answers"
+    assert re.search(r"\bFirst check: \S", said)
+    assert re.search(r"\bBenign: \S", said), "which shapes of it are harmless"
+    assert playbook.owner
+    assert playbook.runbook.startswith("https://")
+    assert playbook.next_steps, "where to look when nothing was found"
+    assert len(playbook.tests) >= 3
+    assert any("$error" in str(test.tools) for test in playbook.tests), "one test with a tool that fails"
+
+
+def test_a_finding_that_no_test_shows_true_is_named(tmp_path: Path) -> None:
+    rules = "findings:\n  - {id: shown, on: k8s.pod.crash_loop, title: x}\n  - {id: hidden, on: k8s.pod.crash_loop, title: x}\n"
+    test = "tests:\n  - {name: t, alert: {name: X}, expect: {findings: [shown]}}\n"
+    assert problems(tmp_path, HEAD + STEP + rules + test) == [
+        "warning pb.yaml:12: findings[1]: no test expects hidden to be true; write one"
+    ]
+    shared = (
+        f"version: 1\nid: bits\n{rules}tests:\n  - {{name: s, alert: {{name: X}}, expect: {{findings: [hidden]}}}}\n"
+    )
+    (tmp_path / "_shared").mkdir()
+    (tmp_path / "_shared" / "bits.yaml").write_text(shared)
+    # A shared file's findings are shown true by its own tests or by those of a playbook that uses it.
+    assert problems(tmp_path, HEAD + "use: [bits]\n" + STEP + test) == []
 
 
 def test_differences_read_as_sentences() -> None:

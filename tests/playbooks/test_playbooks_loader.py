@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.playbooks.loader import Library, load_library, shipped_folder
-from bot.playbooks.model import Playbook
+from bot.playbooks.model import SEEN, Playbook
 from bot.playbooks.yamlfile import YamlError, read
 
 GOOD = """\
@@ -246,6 +246,32 @@ next_steps: [Look at the log]
     assert library.playbooks["good"].next_steps == ("Look at the log",)
     assert any("has the id 'comon'; did you mean 'common'?" in p for p in said(library))
     assert "wrong" not in library.playbooks
+
+
+def test_a_finding_of_a_shared_file_that_does_not_apply_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "_shared").mkdir()
+    rules = "findings:\n  - {id: seen, on: k8s.pod.crash_loop, title: x}\n  - {id: full, on: log.disk_full, title: x}\n"
+    (tmp_path / "_shared" / "common.yaml").write_text(f"version: 1\nid: common\n{rules}")
+    library = load(
+        tmp_path,
+        good=GOOD + "use: [common]\nwithout: [full]\n",
+        wrong=GOOD.replace("id: good", "id: wrong") + "use: [common]\nwithout: [ful]\n",
+    )
+    ids = [rule.id for rule in library.playbooks["good"].findings]
+    assert "seen" in ids
+    assert "full" not in ids
+    (problem,) = said(library)
+    assert "without[0]: no file under `use` gives a finding 'ful'; did you mean 'full'?" in problem
+
+
+def test_a_shared_file_is_tested_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "_shared").mkdir()
+    text = "version: 1\nid: common\nfindings: [{id: seen, on: log.disk_full, title: x}]\ntests: [{name: t, alert: {name: X}}]\n"
+    (tmp_path / "_shared" / "common.yaml").write_text(text)
+    library = load(tmp_path, good=GOOD + "use: [common]\n")
+    *_, alone = library.tested()
+    assert (alone.id, [s.tool for s in alone.steps], [r.id for r in alone.findings]) == ("common", [SEEN], ["seen"])
+    assert alone.tests[0].name == "t"
 
 
 def test_a_shared_file_may_not_speak_of_steps(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""What an alert is about, and whether trouble elsewhere can be behind it.
+
+A cluster of some size always has something that is broken: a forgotten job, a pod that nobody misses. That it is broken is certain; that it
+is behind this alert is another question, which decides between "confirmed" and "beside it". An object can be behind an alert when it is
+what the alert names, when that depends on it as far as settings say, or, where no such setting is known, when it broke as the alert began.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+from bot.alerts.model import Alert
+from bot.tools.evidence import Evidence
+
+Standing = Literal["own", "behind", "apart", "unknown"]
+"""Of an object to what the alert names: it itself or around it; something it depends on; nothing it depends on; nobody knows."""
+
+APPLICATIONS: Final = frozenset(
+    {"Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Service"}
+)
+"""Objects that can be apart from each other. Nodes, namespaces and volumes are around many."""
+TARGET: Final = "target"  # the step that resolves what the alert names, in every playbook
+RESOLVER: Final = "resolve_target"
+CALL_GRAPH: Final = "get_service_dependencies"
+BEFORE: Final = timedelta(hours=1)
+AFTER: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What the alert names (``targets``: "Deployment/shop/checkout"), and what that ``calls``, directly or not.
+
+    ``onset`` is when the alert began. ``own_symptom``: it tells of a state of the named object itself (killed, not scheduled), which
+    another object's trouble is no explanation of while that object looks well.
+    """
+
+    targets: frozenset[str] = frozenset()
+    calls: frozenset[str] = frozenset()
+    onset: datetime | None = None
+    own_symptom: bool = False
+
+    @classmethod
+    def of(cls, alert: Alert, evidence: Iterable[Evidence], *, own_symptom: bool = False) -> "Reach":
+        """From an alert's labels and from what a resolver verified."""
+        found: set[str] = set()
+        calls: set[str] = set()
+        space = alert.namespace
+        found |= _workload(space, alert.workload)
+        if space and alert.pod:
+            found.add(f"Pod/{space}/{alert.pod}")
+        if alert.node:
+            found.add(f"Node/{alert.node}")
+        for answer in evidence:
+            if not answer.ok or not isinstance(answer.data, Mapping):
+                continue
+            data = answer.data
+            if answer.tool == CALL_GRAPH:
+                calls |= {f"service/{name}" for name in _texts(data, "reached")}
+            elif answer.tool == RESOLVER and answer.step == TARGET:
+                found |= _resolved(data)
+                calls |= set(_texts(data, "calls"))
+            elif (
+                answer.tool == RESOLVER and "." in answer.id
+            ):  # one of several on the way: what it calls in vain, by its own words
+                calls |= _resolved(data)
+        return cls(frozenset(found), frozenset(calls), alert.starts_at, own_symptom)
+
+    def standing(self, subject: str) -> Standing:
+        """Of an object ("Kind/namespace/name") to what the alert names."""
+        kind, _, name = subject.rpartition("/")
+        if not self.targets or kind.partition("/")[0] not in APPLICATIONS or subject in self.targets:
+            return "own"
+        named = {target.rpartition("/")[2] for target in self.targets}
+        if name in named or any(pod.startswith(f"{name}-") for pod in named):
+            return "own"  # its Service, the owner of its pod
+        if subject in self.calls or f"service/{name}" in self.calls:
+            return "behind"
+        settings = any(not ref.startswith("service/") for ref in self.calls)  # traces lack what nobody instruments
+        return "apart" if settings else "unknown"
+
+    def is_near(self, since: str | None) -> bool:
+        """Whether what is so ``since`` (ISO 8601) began as the alert did; false where one of both is not known."""
+        if not since or self.onset is None:
+            return False
+        try:
+            began = datetime.fromisoformat(since)
+        except ValueError:
+            return False
+        began, onset = (t if t.tzinfo else t.replace(tzinfo=UTC) for t in (began, self.onset))
+        return onset - BEFORE <= began <= onset + AFTER
+
+
+def _resolved(data: Mapping[str, Any]) -> set[str]:
+    return _workload(str(data.get("namespace") or ""), str(data.get("workload") or ""))
+
+
+def _workload(namespace: str, workload: str) -> set[str]:
+    kind, _, name = workload.partition("/")
+    return {f"{kind}/{namespace}/{name}"} if namespace and name else set()
+
+
+def _texts(data: Mapping[str, Any], key: str) -> list[str]:
+    found = data.get(key)
+    return [str(text) for text in found] if isinstance(found, list) else []
