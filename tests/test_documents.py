@@ -21,6 +21,17 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_files_that_are_named_exist(document: Path) -> None:
+    named = re.findall(r"`((?:(?:bot|mcp_servers|sandbox|tests|deploy)/)?[a-z_/]+\.py)`", document.read_text())
+    files = [
+        str(f.relative_to(ROOT))
+        for room in ("bot", "mcp_servers", "sandbox", "tests", "bench")
+        for f in (ROOT / room).rglob("*.py")
+    ]
+    assert not [name for name in named if not any(f == name or f.endswith(f"/{name}") for f in files)]
+
+
 def test_the_configuration_in_the_docs_is_valid(tmp_path: Path) -> None:
     """Every YAML block that is a configuration loads as one."""
     blocks = [b for d in DOCUMENTS for b in re.findall(r"```yaml\n(.*?)```", d.read_text(), re.DOTALL)]
