@@ -69,7 +69,11 @@ class Reach:
     def standing(self, subject: str) -> Standing:
         """Of an object ("Kind/namespace/name") to what the alert names."""
         kind, _, name = subject.rpartition("/")
-        if not self.targets or kind.partition("/")[0] not in APPLICATIONS or subject in self.targets:
+        if not self.targets or subject in self.targets:
+            return "own"
+        if subject.startswith("Node/") and all(target.startswith("Node/") for target in self.targets):
+            return "apart"  # another machine than the one that the alert names
+        if kind.partition("/")[0] not in APPLICATIONS:
             return "own"
         named = {target.rpartition("/")[2] for target in self.targets}
         if name in named or any(pod.startswith(f"{name}-") for pod in named):

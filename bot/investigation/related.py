@@ -154,7 +154,8 @@ def _signals(places: list[_Place]) -> Iterable[Signal]:
 
 
 def _said(kind: str, place: _Place, growth: float, figure: Figure, *, first: bool, others: int) -> str:
-    now, before = _value(figure.now, figure.unit), _value(figure.before, figure.unit)
+    unit = "" if kind == "network" else figure.unit  # packets, whatever the rule's author calls them
+    now, before = _value(figure.now, unit), _value(figure.before, unit)
     what = {"latency": "takes", "errors": "has", "cpu": "uses", "memory": "uses", "network": "has"}[kind]
     noun = {
         "latency": "",

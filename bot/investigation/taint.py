@@ -17,6 +17,11 @@ CONTAINERS = ("items", "data", "output")  # parts of a step's view that hold the
 FACTS = ("ok", "status", "error", "signals")  # parts of a step's view that are not the answer's text
 
 
+MESSAGES = "events[].message"
+# What a pod prints for its probes and at its end, and what a kernel says, stands in their events; a Job's or a node's may repeat it.
+QUOTING = ("", "Pod", "Node", "Job", "CronJob")
+
+
 def is_tainted(signal: Signal, evidence: Evidence) -> bool:
     """Whether a signal of ``evidence`` says what a workload wrote."""
     said = signal.reason in WORKLOAD_REASONS.get(signal.code, ())
@@ -37,7 +42,16 @@ def reads_tainted(condition: Condition, evidence: Mapping[str, Iterable[Evidence
 def _reads(condition: Condition, path: tuple[str, ...], answer: Evidence) -> bool:
     if path[0] == "signals":
         return any(s.code in condition.texts and is_tainted(s, answer) for s in answer.signals)
-    return path[0] not in FACTS and any(_reaches(condition, path, place) for place in answer.tainted)
+    return path[0] not in FACTS and any(_reaches(condition, path, place) for place in _places(answer))
+
+
+def _places(answer: Evidence) -> tuple[str, ...]:
+    """The tainted places of an answer. Of events that were asked for by one object the messages are its controller's own words, unless
+    the object is of a kind whose events quote what runs."""
+    kind = str(answer.arguments.get("object") or "").partition("/")[0]
+    if answer.tool != "get_events" or kind in QUOTING:
+        return answer.tainted
+    return tuple(place for place in answer.tainted if place != MESSAGES)
 
 
 def _reaches(condition: Condition, path: tuple[str, ...], place: str) -> bool:

@@ -41,10 +41,8 @@ CHANGE_PREFIX = "change."
 
 WORDS_ONLY = "a suspicion: only log text speaks for it, nothing else on {} looks wrong"
 OWN_LOOKS_WELL = "what the alert names looks well now; this is wrong beside it"
-NOT_CALLED = "nothing that was seen makes the alert's own object depend on {}"
-NOT_KNOWN = (
-    "whether the alert comes of {} is not known: no setting names it, and when it began is not known or long ago"
-)
+NOT_CALLED = "not confirmed: nothing that was seen makes the alert's own object depend on {}"
+NOT_KNOWN = "not confirmed: nothing shows that the alert's own object depends on {}, or that both began together"
 
 
 @dataclass(frozen=True)
@@ -197,14 +195,20 @@ def _aside(reach: Reach, subject: str, since: str | None, *, well: bool) -> _Asi
     if well and reach.own_symptom:
         return _Aside(CAP_APART, MALUS_APART, OWN_LOOKS_WELL)
     if standing == "apart":
-        return _Aside(CAP_BESIDE if near else CAP_APART, 0.0 if near else MALUS_APART, NOT_CALLED.format(subject))
-    return _Aside() if near else _Aside(CAP_BESIDE, 0.0, NOT_KNOWN.format(subject))
+        return _Aside(
+            CAP_BESIDE if near else CAP_APART, 0.0 if near else MALUS_APART, NOT_CALLED.format(_short(subject))
+        )
+    return _Aside() if near else _Aside(CAP_BESIDE, 0.0, NOT_KNOWN.format(_short(subject)))
 
 
 def _symptom(finding: Finding) -> bool:
     """Trouble that was seen rather than read in a workload's own words; a change is not trouble yet."""
     grave = finding.severity in ("critical", "high", "medium")
     return grave and not finding.tainted and not finding.cause.startswith(CHANGE_PREFIX)
+
+
+def _short(subject: str) -> str:
+    return subject.rpartition("/")[2]
 
 
 def _listed(titles: Sequence[str]) -> str:

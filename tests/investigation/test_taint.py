@@ -39,6 +39,18 @@ def test_what_a_workload_wrote_is_tainted(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("about", "tainted"),
+    [("HelmRelease/checkout", False), ("Pod/checkout-1", True), ("Node/worker-1", True), ("", True)],
+)
+def test_a_controller_speaks_for_itself_and_a_pod_s_event_quotes_the_pod(about: str, tainted: bool) -> None:
+    events = LOGS.model_copy(
+        update={"tool": "get_events", "arguments": {"object": about}, "tainted": ("events[].message",)}
+    )
+    read = Condition("steps.said.events | map(attribute='message') | list | tojson is search('x')")
+    assert reads_tainted(read, {"said": [events]}) is tainted
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "steps.logs.ok",
