@@ -75,6 +75,14 @@ RULES = (
     Rule("mongodb.storage", "MongodbStorage", "MongoDB Storage", "MongoDB Storage Less Than 10%", "((hardware_disk_metrics_disk_space_free_bytes / (hardware_disk_metrics_disk_space_used_bytes{} + hardware_disk_metrics_disk_space_free_bytes{})) * 100) < 10"),
     Rule("mongodb.storage", "MongoDBStashBackupSessionFailed", "MongoDB Stash backup session failed", "", ""),
     Rule("mongodb.storage", "MongoDBDiskSpaceLow", "MongoDB disk space low", "Data volume of MongoDB has less than 10% free", ""),
+    # words that no other product has name the product
+    Rule("mongodb.replication", "OplogShort", "Oplog window below 2 h", "The oplog of rs0 holds less than two hours", ""),
+    Rule("mongodb.replication", "NoPrimary", "Replica set has no primary", "Replica set atlas-abc-shard-0 has had no primary for 5 minutes", ""),
+    Rule("mongodb.performance", "TicketsLow", "Read tickets nearly used up", "Only 5 read tickets are available on m1", ""),
+    Rule("mongodb.performance", "Targeting", "Query Targeting: Scanned Objects / Returned has gone above 1000", "Cluster prod-shard-00-01", ""),
+    Rule("mongodb.storage", "AtlasDisk", "DISK_PARTITION_SPACE_USED_DATA above 90", "Atlas cluster prod: disk space used on the data partition", ""),
+    Rule("clickhouse.replication", "ReplicasBehind", "Replica lag more than 300s", "ReplicasMaxAbsoluteDelay is 420 s on chi-a-0-0", ""),
+    Rule("clickhouse.ingest", "PartCount", "MaxPartCountForPartition over 300", "Too many active parts in one partition", ""),
     # ClickHouse: Altinity's operator, Grafana's mixin and other teams' rules
     Rule("clickhouse.availability", "ClickHouseServerPossibleDown", "clickhouse-server possible down", "`metrics-exporter` failed metrics fetch. Please check instance status", "chi_clickhouse_metric_fetch_errors > 0"),
     Rule("clickhouse.availability", "ClickHouseServerRestartRecently", "clickhouse-server started recently", "`clickhouse-server` process has been start less than 3 minutes ago.", "chi_clickhouse_metric_Uptime > 1 < 180"),
