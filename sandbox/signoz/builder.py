@@ -49,11 +49,6 @@ class Builder:
         body = self.engine.run(statement, "JSONEachRow", settings={"output_format_json_quote_64bit_integers": "0"}).body
         return [json.loads(line) for line in body.splitlines() if line.strip()]
 
-    @staticmethod
-    def parsed(labels: str) -> dict[str, str]:
-        """Labels out of their JSON text."""
-        return {str(k): str(v) for k, v in json.loads(labels or "{}").items()}
-
     def keys(self, signal: str) -> dict[str, str]:
         """Key -> the map that holds it, without what is hidden."""
         return {k: v for k, v in self._keys[signal].items() if k not in self.hidden}

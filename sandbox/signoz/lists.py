@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.signoz.builder import Builder, Refused
 from sandbox.signoz.filters import quoted
 from sandbox.signoz.rules import rules
-from sandbox.signoz.samples import label_keys
+from sandbox.signoz.samples import label_keys, labels_of
 
 Json = dict[str, Any]
 _ERRORS = "signoz_traces.signoz_error_index_v2"
@@ -38,7 +38,7 @@ def error_of_group(builder: Builder, group: str, at_ns: str) -> Json | None:
     return {**found[0], "timestamp": found[0].pop("at"), "groupID": found[0].pop("group")} if found else None
 
 
-def alerts(changes: list[Json], parsed: Any) -> list[Json]:
+def alerts(changes: list[Json]) -> list[Json]:
     """What is on now, as the alert manager tells it."""
     last: dict[tuple[str, int], Json] = {}
     for change in changes:
@@ -47,7 +47,7 @@ def alerts(changes: list[Json], parsed: Any) -> list[Json]:
     for change in last.values():
         if change["state"] not in ("firing", "nodata"):
             continue
-        labels = parsed(change["labels"])
+        labels = labels_of(change["labels"])
         if change["state"] == "nodata":
             labels |= {"nodata": "true", "alertname": f"[No data] {labels['alertname']}"}
         made.append(
@@ -74,7 +74,7 @@ def _threshold(change: Json) -> str:
     return str(spec[0]["target"])
 
 
-def timeline(changes: list[Json], rule_id: str, query: Any, parsed: Any) -> Json:
+def timeline(changes: list[Json], rule_id: str, query: Any) -> Json:
     """One rule's history, newest first unless asked otherwise."""
     start, end = int(query["start"]), int(query["end"])
     kept = [c for c in changes if c["rule_id"] == rule_id and start <= c["unix_milli"] < end]
@@ -88,7 +88,7 @@ def timeline(changes: list[Json], rule_id: str, query: Any, parsed: Any) -> Json
             "state": c["state"],
             "stateChanged": c["state_changed"],
             "unixMilli": c["unix_milli"],
-            "labels": [{"key": {"name": k}, "value": v} for k, v in parsed(c["labels"]).items()],
+            "labels": [{"key": {"name": k}, "value": v} for k, v in labels_of(c["labels"]).items()],
             "fingerprint": c["fingerprint"],
             "value": c["value"],
         }

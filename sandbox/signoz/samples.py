@@ -2,17 +2,15 @@
 
 # ruff: noqa: S608 (a stand-in: its statements are made of checked keys and quoted literals)
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import isfinite
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sandbox.signoz.filters import KeyMissing, quoted, sql_of
-
-if TYPE_CHECKING:
-    from sandbox.signoz.builder import Builder
 
 Json = dict[str, Any]
 _SPACES: dict[str, Callable[[Sequence[float]], float]] = {
@@ -24,7 +22,20 @@ _SPACES: dict[str, Callable[[Sequence[float]], float]] = {
 }
 
 
-def metric_series(builder: "Builder", spec: Json, start: int, end: int) -> list[Json]:
+class Rows(Protocol):
+    """The store, as far as samples need it. ``hidden``: keys that are to be unknown."""
+
+    hidden: set[str]
+
+    def rows(self, statement: str) -> list[Json]: ...
+
+
+def labels_of(text: str) -> dict[str, str]:
+    """Labels out of their JSON text."""
+    return {str(k): str(v) for k, v in json.loads(text or "{}").items()}
+
+
+def metric_series(builder: Rows, spec: Json, start: int, end: int) -> list[Json]:
     """The series of the first aggregation. Raises `KeyMissing`, `BadFilter`."""
     one = (spec.get("aggregations") or [{}])[0]
     metric, step = str(one.get("metricName", "")), max(1, int(float(spec.get("stepInterval") or 60)))
@@ -51,7 +62,7 @@ def metric_series(builder: "Builder", spec: Json, start: int, end: int) -> list[
         f"WHERE metric_name = {quoted(metric)} AND {where}) AS t ON s.fingerprint = t.fingerprint "
         f"WHERE s.metric_name = {quoted(metric)} AND s.unix_milli >= {start} AND s.unix_milli < {end} ORDER BY fingerprint, at"
     )
-    told = {int(f["fingerprint"]): builder.parsed(f["labels"]) for f in found}
+    told = {int(f["fingerprint"]): labels_of(f["labels"]) for f in found}
     lines: dict[tuple[str, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     bounds: dict[tuple[str, ...], dict[int, dict[float, float]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(float))
@@ -95,12 +106,12 @@ def _over_time(points: list[tuple[int, float]], how: str, step: int) -> dict[int
     return {slot: float(_SPACES[how](values)) for slot, values in slots.items()}
 
 
-def label_keys(builder: "Builder", metric: str = "") -> set[str]:
+def label_keys(builder: Rows, metric: str = "") -> set[str]:
     """The labels that series of a metric (or of all) bear."""
     rows = builder.rows(
         f"SELECT DISTINCT labels FROM signoz_metrics.time_series_v4 WHERE {quoted(metric)} IN ('', metric_name)"
     )
-    return {key for row in rows for key in builder.parsed(row["labels"])}
+    return {key for row in rows for key in labels_of(row["labels"])}
 
 
 def _quantile(buckets: list[tuple[float, float]], share: float) -> float:

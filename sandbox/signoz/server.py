@@ -165,14 +165,14 @@ class SigNoz:
         return web.json_response(found) if found else refusal(404, "not-found", "not_found", "no such event")
 
     async def _alerts(self, _request: web.Request) -> web.Response:
-        return good(lists.alerts(self.changes, self.builder.parsed))
+        return good(lists.alerts(self.changes))
 
     async def _rule(self, request: web.Request) -> web.Response:
         found = rules().get(request.match_info["id"])
         return good(found) if found else refusal(404, "not-found", "rule_not_found", "rule does not exist")
 
     async def _history(self, request: web.Request) -> web.Response:
-        return good(lists.timeline(self.changes, request.match_info["id"], request.query, self.builder.parsed))
+        return good(lists.timeline(self.changes, request.match_info["id"], request.query))
 
     async def _metrics(self, request: web.Request) -> web.Response:
         query = request.query
