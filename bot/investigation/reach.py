@@ -16,6 +16,9 @@ from bot.tools.evidence import Evidence
 Standing = Literal["own", "behind", "apart", "unknown"]
 """Of an object to what the alert names: it itself or around it; something it depends on; nothing it depends on; nobody knows."""
 
+Timing = Literal["near", "long before", "after", "unknown"]
+"""When trouble began: with the alert; long before it; when the alert already fired; nobody knows."""
+
 APPLICATIONS: Final = frozenset(
     {"Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Service"}
 )
@@ -83,16 +86,18 @@ class Reach:
         settings = any(not ref.startswith("service/") for ref in self.calls)  # traces lack what nobody instruments
         return "apart" if settings else "unknown"
 
-    def is_near(self, since: str | None) -> bool:
-        """Whether what is so ``since`` (ISO 8601) began as the alert did; false where one of both is not known."""
+    def timing(self, since: str | None) -> Timing:
+        """When what is so ``since`` (ISO 8601) began, held against the alert."""
         if not since or self.onset is None:
-            return False
+            return "unknown"
         try:
             began = datetime.fromisoformat(since)
         except ValueError:
-            return False
+            return "unknown"
         began, onset = (t if t.tzinfo else t.replace(tzinfo=UTC) for t in (began, self.onset))
-        return onset - BEFORE <= began <= onset + AFTER
+        if began < onset - BEFORE:
+            return "long before"
+        return "near" if began <= onset + AFTER else "after"
 
 
 def _resolved(data: Mapping[str, Any]) -> set[str]:

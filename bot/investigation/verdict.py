@@ -36,7 +36,9 @@ TARGET_BONUS = 0.04
 AGREEMENT_BONUS = 0.02
 CONTRADICTION_FACTOR = 0.5
 RIVAL_MARGIN = 0.05
+MALUS_UNKNOWN = 0.05  # what began with the alert goes before what may have
 MALUS_APART = 0.1
+MALUS_OLD = 0.4  # what has been broken for long, and that nothing here needs, goes after whatever else was found
 CHANGE_PREFIX = "change."
 
 WORDS_ONLY = "a suspicion: only log text speaks for it, nothing else on {} looks wrong"
@@ -186,19 +188,20 @@ class _Aside:
 
 def _aside(reach: Reach, subject: str, since: str | None, *, well: bool) -> _Aside:
     """``well``: the alert's own object was looked at and shows no trouble."""
-    standing = reach.standing(subject)
+    standing, timing = reach.standing(subject), reach.timing(since)
     if standing == "own":
         return _Aside()
     if standing == "behind":
         return _Aside(CAP_BESIDE, 0.0, OWN_LOOKS_WELL) if reach.own_symptom and well else _Aside()
-    near = reach.is_near(since)
+    old = MALUS_OLD if timing == "long before" else 0.0
     if well and reach.own_symptom:
-        return _Aside(CAP_APART, MALUS_APART, OWN_LOOKS_WELL)
+        return _Aside(CAP_APART, MALUS_APART + old, OWN_LOOKS_WELL)
     if standing == "apart":
-        return _Aside(
-            CAP_BESIDE if near else CAP_APART, 0.0 if near else MALUS_APART, NOT_CALLED.format(_short(subject))
-        )
-    return _Aside() if near else _Aside(CAP_BESIDE, 0.0, NOT_KNOWN.format(_short(subject)))
+        near = timing == "near"
+        return _Aside(CAP_BESIDE if near else CAP_APART, MALUS_APART + old, NOT_CALLED.format(_short(subject)))
+    if timing == "near":
+        return _Aside()
+    return _Aside(CAP_APART if old else CAP_BESIDE, MALUS_UNKNOWN + old, NOT_KNOWN.format(_short(subject)))
 
 
 def _symptom(finding: Finding) -> bool:

@@ -157,12 +157,20 @@ def test_certain_trouble_elsewhere_is_not_the_alerts_cause() -> None:
 
 def test_where_dependencies_are_not_known_time_decides() -> None:
     assert rank([finding(since=AT_ONSET)], reach=ABOUT_CART).verdict == "confirmed"
-    for unknown in (finding(since=LONG_BEFORE), finding()):
+    for unknown, verdict in ((finding(since=LONG_BEFORE), "inconclusive"), (finding(), "likely")):
         ranking = rank([unknown], reach=ABOUT_CART)
-        assert ranking.verdict == "likely"
+        assert ranking.verdict == verdict
         assert ranking.caveats[0].startswith(
             "not confirmed: nothing shows that the alert's own object depends on checkout"
         )
+
+
+def test_what_has_been_broken_for_long_goes_after_what_began_with_the_alert() -> None:
+    ledger = "Deployment/shop/ledger"
+    weaker = finding("probe", object=ledger, confidence=0.7, decisive=False, since=AT_ONSET)
+    for reach in (ABOUT_CART, replace(ABOUT_CART, calls=frozenset({ledger}))):
+        ranking = rank([finding(since=LONG_BEFORE), weaker], reach=reach)
+        assert (ranking.verdict, ranking.causes[0].object) == ("likely", ledger)
 
 
 def test_an_object_that_looks_well_is_not_killed_by_another_ones_trouble() -> None:
