@@ -8,6 +8,7 @@ from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import images, probes
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes.crashes import crash_reason, killed_for_memory
+from mcp_servers.kubernetes.loops import looping_since
 from mcp_servers.kubernetes.objects import Container, Json
 from mcp_servers.kubernetes.pod_case import PodCase
 from mcp_servers.kubernetes.quantities import iso, parse_time, quantity, seconds_since, show_bytes, span
@@ -122,7 +123,7 @@ def _oom(case: PodCase, container: Container) -> Signal:
     return case.signal(
         "k8s.pod.oom_killed",
         f"container {container.name} was killed at {bound}{_lifetime(last)}{again}",
-        since=o.text(last, "finishedAt") or None,
+        since=iso(looping_since(case.obj, container)),
         threshold=limit,
         unit="bytes" if limit else "",
         count=container.restarts or None,
@@ -182,7 +183,7 @@ def _crash_loop(case: PodCase, container: Container) -> Signal:
         "k8s.pod.crash_loop",
         detail,
         reason=reason,
-        since=o.text(last, "finishedAt") or None,
+        since=iso(looping_since(case.obj, container)),
         count=container.restarts,
         value=float(code) if code is not None else None,
         unit="exit_code" if code is not None else "",
