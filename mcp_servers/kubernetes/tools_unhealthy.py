@@ -144,7 +144,7 @@ class _Triage:
             groups += unhealthy.job_groups(lists["Job"], now)
         if "services" in asked:
             groups = unhealthy.joined(groups, await self._wiring(lists, workloads))
-        return self._put(unhealthy.ranked([*groups, *nodes]), limit)
+        return self._put(unhealthy.ranked([*groups, *nodes], now), limit)
 
     async def _wiring(self, lists: Mapping[str, Sequence[Json]], workloads: Sequence[Json]) -> list[Group]:
         """How each namespace is wired. Silent where something was not read to its end: absence would prove nothing."""

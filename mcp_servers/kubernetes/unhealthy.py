@@ -22,6 +22,7 @@ from mcp_servers.kubernetes.troubles import RANK, events_by_pod, merged
 from mcp_servers.kubernetes.workload_state import counts
 
 FAILED_JOB_S = 24 * 3600
+LASTING_S = 6 * 3600  # what has been broken for longer is hardly what somebody is woken for now
 
 
 @dataclass
@@ -255,9 +256,13 @@ def joined(told: list[Group], found: list[Group]) -> list[Group]:
     return [*told, *rest]
 
 
-def ranked(groups: Iterable[Group]) -> list[Group]:
-    """The gravest first; nodes before what runs on them, then what affects most."""
-    return sorted(groups, key=lambda g: (RANK[g.severity], g.kind != "nodes", -g.affected, g.owner))
+def ranked(groups: Iterable[Group], now: datetime) -> list[Group]:
+    """The gravest first; nodes before what runs on them; what has been so for long after what is new; then what affects most."""
+    return sorted(groups, key=lambda g: (RANK[g.severity], g.kind != "nodes", _lasts(g, now), -g.affected, g.owner))
+
+
+def _lasts(group: Group, now: datetime) -> bool:
+    return bool(group.since) and (seconds_since(group.since, now) or 0) > LASTING_S
 
 
 POD_CODES = tuple(code for code in CATALOGUE if code.startswith("k8s.pod."))
