@@ -13,6 +13,7 @@ from bot.alerts.heading import Heading, read_heading
 from bot.alerts.markup import undecorate
 from bot.alerts.model import Link, Status
 from bot.alerts.pairs import Entry
+from bot.alerts.shapes import is_namespace, pod_owner
 from bot.alerts.times import parse_time
 from bot.alerts.words import (
     LINK_FIELDS,
@@ -46,6 +47,16 @@ _LOOSE = listed(
 _SURE: dict[str, Status] = {"triggered": "firing", "firing": "firing", "recovered": "resolved", "resolved": "resolved"}
 _SINCE = re.compile(
     r"(?i)\b(?:since|fired at|firing since|started(?: at)?|active since|seit|depuis|с)\b[:\s]{1,3}([^\n)]{10,60})"
+)
+_BECAME = re.compile(r"(?i)\b(?:state|status)\b[^\n]{0,20}\bfrom\W{1,4}\w{2,20}\W{1,4}to\W{1,4}(\w{2,20})")
+_CONDITION = re.compile(
+    r"(?i)\b(?:alert|rule|condition|monitor|trigger)[^\n'\"]{0,30}['\"][^'\"\n]{2,150}['\"] "
+    r"(?:was|is|has been) (triggered|firing|resolved|recovered)\b"
+)
+_BEHIND_NAME = re.compile(r"[*_`]{1,2}[A-Za-z]\w{3,99}[*_`]{1,2}\s*[(\[]([A-Za-z]{4,10})[)\]]")
+_CLOSED = re.compile(
+    r"(?i)^\W{0,8}(?:\w{1,20} ){0,2}(?:alert|incident|issue|problem|alarm)s? (?:is |has been |was |now )*"
+    r"(?:closed|resolved|recovered|cleared)\b"
 )
 _BARS = re.compile(r"\s[|•·—–-]\s")
 _EMPHASIS = re.compile(r"[*_`]{1,2}([^*_`\n]{2,20})[*_`]{1,2}")
@@ -85,6 +96,8 @@ class Draft:
         heading = "" if fold(self.heading.name) in _GENERIC else self.heading.name
         if self.alertname:
             return self.alertname
+        if self.named and heading.startswith(f"{self.named} "):
+            return self.named  # "X for checkout", where a field says that X is its name
         if self.named and (not heading or is_rule(self.named) or not (self.heading.strong or is_rule(heading))):
             return self.named
         return heading or self.named
@@ -117,6 +130,11 @@ def take_heading(draft: Draft, heading: Heading) -> None:
     draft.values = draft.values or [*heading.group, *heading.values]
     for key, value in heading.labels.items():
         _label(draft, key, value)
+    path = heading.text.split("/")
+    if len(path) in (2, 3) and is_namespace(path[0]) and pod_owner(path[1]):  # "shop/checkout-7d9f8c6b5-x8k2p/app"
+        for key, value in zip(("namespace", "pod", "container"), path, strict=False):
+            _label(draft, key, value)
+        heading.name = ""
 
 
 def take(draft: Draft, entry: Entry) -> None:
@@ -169,6 +187,15 @@ def _take_name(draft: Draft, key: str, value: str) -> None:
     if dash and fold(tail) in SEVERITIES:
         draft.severity_word = draft.severity_word or tail
         value = name.strip()
+    if (
+        fold(key) == "name"
+        and draft.heading.name
+        and fold(draft.heading.name) not in _GENERIC
+        and (not is_rule(value) or value.endswith(("Error", "Exception")))
+    ):
+        draft.named = draft.named or draft.heading.name
+        _label(draft, key, value)  # below a title that names the alert: the name of something else
+        return
     draft.named = draft.named or value
 
 
@@ -190,7 +217,9 @@ def _label(draft: Draft, key: str, value: str) -> None:
     folded = fold(key)
     what = field_of(key)
     name = key if _KEY.match(key) else (what or _NO_KEY.sub("_", folded).strip("_"))
-    if folded in ("alertname", "alert_name"):
+    if folded in ("alertname", "alert_name") or (
+        folded in ("alert", "rule") and is_rule(value) and not draft.alertname
+    ):
         draft.alertname, name = draft.alertname or value, "alertname"
     elif what == "severity" or folded in ("severity", "level", "priority"):
         draft.severity_word = value if level_of(value) or not draft.severity_word else draft.severity_word
@@ -206,11 +235,12 @@ def take_surroundings(draft: Draft, card: Card) -> None:
         heading = read_heading(line)
         draft.status = draft.status or heading.status
         draft.severity_word = draft.severity_word or heading.severity_word or _shouted(line)
-    for line in draft.prose[:6]:
-        pieces = [fold(undecorate(p)) for p in _BARS.split(line[:200])]
-        draft.severity_word = draft.severity_word or next(
-            (p for p in pieces if p in ("critical", "warning", "info")), ""
-        )
+    if not draft.status and says_over(card.pretext):
+        draft.status = "resolved"
+    draft.severity_word = draft.severity_word or _told_beside(draft.prose[:6])
+    became = "" if draft.stated else _became(draft.prose[:6])
+    if became:
+        _take_status(draft, became)
     if not draft.severity_word:
         draft.severity_word = next((v for p in PLAIN_SEVERITIES for v in draft.values if v == p), "")
     fallback = read_heading(card.fallback.partition(" | http")[0]) if card.fallback else Heading()
@@ -224,6 +254,10 @@ def take_surroundings(draft: Draft, card: Card) -> None:
         draft.values = draft.values or [*fallback.group, *fallback.values]
         if not draft.name:
             draft.named = fallback.name
+        elif is_rule(fallback.name) and not (draft.alertname or is_rule(draft.named) or is_rule(draft.heading.name)):
+            # The title is a team's own wording; what a notification shows still has the rule.
+            draft.summary = draft.summary or draft.heading.text
+            draft.alertname = fallback.name
     if draft.starts_at is None:
         since = _SINCE.search("\n".join([*draft.prose, draft.summary, draft.description])[:8_000])
         draft.starts_at = parse_time(since[1]) if since else None
@@ -236,6 +270,37 @@ def take_surroundings(draft: Draft, card: Card) -> None:
         sentences = sentences[1:]
     if not draft.description and sentences:
         draft.description = "\n".join(sentences)
+
+
+def _became(lines: list[str]) -> str:
+    """The state that a line below a title tells: ``State changed from OK to ALERTING``, ``firing · warning · prod-eu``."""
+    for line in lines:
+        changed = _BECAME.search(line[:300]) or _CONDITION.search(line[:300])
+        if changed:
+            return changed[1]
+        pieces = [fold(undecorate(p)) for p in _BARS.split(line[:200])]
+        if len(pieces) > 1 and pieces[0] in _SURE:
+            return pieces[0]
+    return ""
+
+
+def _told_beside(lines: list[str]) -> str:
+    """The severity that a line opens with or gives apart from its sentence: ``*CRITICAL* p99 is 4 s``, ``*ApiDown* (critical)``."""
+    for line in lines:
+        for pattern in (_EMPHASIS, _BEHIND_NAME):
+            opens = pattern.match(line.lstrip())
+            if opens and SEVERITIES.get(fold(opens[1])) in ("critical", "warning"):
+                return opens[1]
+        pieces = [fold(undecorate(p)) for p in _BARS.split(line[:200])]
+        apart = next((p for p in pieces if p in ("critical", "warning", "info")), "")
+        if apart:
+            return apart
+    return ""
+
+
+def says_over(text: str) -> bool:
+    """Whether the first lines say that an alert is over: ``Alert is closed by ...``."""
+    return any(_CLOSED.search(line[:200]) for line in text.split("\n")[:3])
 
 
 def _shouted(line: str) -> str:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from bot.alerts.heading import read_heading
 from bot.alerts.markup import MAX_TEXT, add_link, plain
 from bot.alerts.model import Link
+from bot.alerts.tables import unfold
 
 MAX_ATTACHMENTS = 40
 MAX_NODES = 1_000  # block elements that are looked at in one message
@@ -20,6 +22,7 @@ MAX_CHARACTERS = 48_000  # of text in one message
 MAX_DEPTH = 12
 MAX_FIELDS = 60
 
+_COLOURS = {"a30200": "danger", "daa038": "warning", "2eb886": "good"}  # what Slack makes of its three names
 _FIELD = re.compile(r"^\s*[*_]{0,2}([^\n*:：]{1,60}?)\s*[:：]?[*_]{0,2}\s*[:：]?[ \t]*\n+(.+)$", re.DOTALL)
 
 
@@ -104,7 +107,8 @@ def flatten(message: Mapping[str, Any]) -> Message:
         edited, inner = True, inner["message"]
     budget = _Budget()
     body = _Reader(budget).body(inner)
-    attached = [_Reader(budget).attachment(a) for a in _dicts(inner.get("attachments"))[:MAX_ATTACHMENTS]]
+    parts = [a for a in _dicts(inner.get("attachments"))[:MAX_ATTACHMENTS] if not _shared(a)]
+    attached = [_Reader(budget).attachment(a) for a in parts]
     cards = tuple(card for card in (body, *attached) if not card.empty or card.fallback)
     profile = inner.get("bot_profile")
     profile = profile if isinstance(profile, Mapping) else {}
@@ -157,12 +161,12 @@ class _Reader:
         if not (title or text or fields):
             text, said = said, ""
         return Card(
-            title=title, text=text, fields=fields, fallback=said, links=tuple(self.links), own=True, raw=message
+            title=title, text=unfold(text), fields=fields, fallback=said, links=tuple(self.links), own=True, raw=message
         )
 
     def attachment(self, attachment: Mapping[str, Any]) -> Card:
         title_link = _word(attachment.get("title_link") or attachment.get("from_url"), 2000)
-        title = self.text(attachment.get("title"))
+        title = _one_line(self.text(attachment.get("title")))
         add_link(self.links, "Alert", title_link)
         pretext = self.text(attachment.get("pretext"))
         header, body, block_fields = self.blocks(attachment.get("blocks"))
@@ -181,12 +185,12 @@ class _Reader:
         return Card(
             title=title or header or ("" if text else author),
             pretext=pretext,
-            text="\n".join(t for t in (header if title else "", text, body) if t)[:MAX_TEXT],
+            text=unfold("\n".join(t for t in (header if title else "", text, body) if t)[:MAX_TEXT]),
             fields=tuple([*fields, *block_fields][:MAX_FIELDS]),
             fallback=fallback,
             footer=self.text(attachment.get("footer"))[:300],
             author=author[:300],
-            color=_word(attachment.get("color")),
+            color=_colour(attachment.get("color")),
             title_link=title_link,
             ts=_number(attachment.get("ts")),
             links=tuple(self.links),
@@ -294,6 +298,25 @@ class _Reader:
             return self.text(value.get("text"), depth + 1, strip=strip)
         number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
         return str(value) if number else ""
+
+
+def _colour(value: Any) -> str:
+    """``danger`` and its kin, or ``#rrggbb``. Slack's events give neither the names nor the sign that senders wrote."""
+    color = _word(value, 20).lower().lstrip("#")
+    return _COLOURS.get(color) or (f"#{color}" if re.match(r"^[0-9a-f]{6}$", color) else color)
+
+
+def _shared(attachment: Mapping[str, Any]) -> bool:
+    """Whether an attachment is another message that somebody passed on, or a link that Slack unfolded: said elsewhere already."""
+    return any(attachment.get(key) is True for key in ("is_share", "is_msg_unfurl", "is_reply_unfurl", "is_app_unfurl"))
+
+
+def _one_line(title: str) -> str:
+    """A title whose first line is a mark or a sign alone, as templates with line breaks leave it, in one line."""
+    lines = [line.strip() for line in title.split("\n") if line.strip()]
+    if len(lines) > 1 and not read_heading(lines[0]).name:
+        return " ".join(lines)
+    return title
 
 
 def _word(value: Any, limit: int = 200) -> str:

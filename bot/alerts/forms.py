@@ -13,6 +13,7 @@ from functools import cached_property
 from bot.alerts.build import build
 from bot.alerts.drafts import Draft
 from bot.alerts.flatten import Card, Message
+from bot.alerts.heading import read_heading
 from bot.alerts.markup import undecorate
 from bot.alerts.model import Alert, Status
 from bot.alerts.senders import general
@@ -102,6 +103,10 @@ class Sender:
 def fill(draft: Draft, one: Form, match: "re.Match[str]") -> None:
     """What a form found, into the draft."""
     groups = {k: v.strip() for k, v in match.groupdict().items() if v and v.strip()}
+    marked = read_heading(groups["name"]) if groups.get("name", "").startswith("[") else None
+    if marked and marked.bracket and marked.name:  # "[critical] KubePodCrashLooping", as another sender named it
+        groups["name"] = marked.name
+        draft.severity_word = draft.severity_word or marked.severity_word
     draft.alertname = groups.get("name") or one.name.format(**groups) or draft.alertname
     said = STATUSES.get(fold(groups["status"])) if "status" in groups else None
     draft.status = said or one.status or draft.status

@@ -67,18 +67,23 @@ _REPORT = re.compile(
 _UPDATE = re.compile(
     r"(?i)\b(?:acknowledged|ack(?:'|e)d|snoozed|silence (?:created|expired|expiring|added|removed)|silenced (?:by|until|for)"
     r"|(?:incident|alert|issue|ticket|problem)[^\n]{0,60} (?:assigned|reassigned|escalated) to|is now on[ -]call"
-    r"|on-?call (?:shift|rotation|now)"
+    r"|on-?call (?:shift|rotation|now)|added (?:a )?(?:note|comment|tag|responder)s?\b"
     r"|maintenance (?:window|started|finished|scheduled)|scheduled maintenance)\b"
 )
 _STAGE = re.compile(
     r"(?i)^\W{0,8}(?:#?inc-?\d{1,7}|incident #?\d{1,9})\W{1,4}(?:update|status|post-?incident|follow[ -]?up|debrief|summary)\b"
+    r"|^\W{0,8}inc-?\d{1,7}\b[^\n]{0,120}\b(?:was|has been|is now) (?:closed|resolved|declined|cancelled|paused|merged|reopened)\b"
+    r"|\b(?:incident|outage) (?:channel|bridge|room|call|page) (?:was |has been |is )?(?:created|opened|started|open)\b"
+    r"|^\W{0,8}(?::\w{1,30}:\s*)?\W{0,4}update on inc|\binc-?\d{1,7}\b[^\n]{0,120}\b(?:moved to|is now|changed to)\b"
     r"|\b(?:joined|left|invited to|added a note to|commented on|changed the (?:status|severity|lead))\b[^\n]{0,80}\binc(?:ident)?\b"
 )
 _LIFE = re.compile(
     r"(?i)^\W{0,12}(?::\w{1,40}: ?)?(?:[a-z0-9.]{1,60}/)?v\d\w{0,8}/[a-z]{1,40} (?:created|updated|deleted)\b"
 )
 _OFFICE = re.compile(
-    r"(?i)\b(?:stand-?up|meeting|survey|webinar|newsletter|lunch|birthday|congrat\w*|reminder)(?![\w-])"
+    r"(?i)\b(?:stand-?up|meeting|survey|webinar|newsletter|lunch|birthday|congrat\w*|reminder|timesheets?"
+    r"|licen[cs]es?|payroll|vacation|how (?:to|we|i|our))(?![\w-])"
+    r"|\b(?:problems?|errors?|warnings?) in \S{1,120}\.(?:ya?ml|json|tf|py|go|ts|js)\b"
     r"|\b(?:runbook|playbook|dashboard|rule|documentation|docs?) (?:\S+ )?(?:has been|was|is) "
     r"(?:updated|edited|changed|created|added|moved)\b"
 )
@@ -113,7 +118,7 @@ _GITOPS_SAID = re.compile(
     r"(?i)\bapplication \S{1,120} (?:has degraded|sync is 'unknown')|\bsync operation of application \S{1,120} has failed\b"
 )
 _GITOPS_FAILED = re.compile(
-    r"(?i)\b(?:has|is) degraded\b|\bsync operation of application [^\n]{1,120} has failed\b|\bfailed to sync\b|\bsync failed\b"
+    r"(?i)\b(?:has|is)\W{1,3}degraded\b|\bsync operation of application [^\n]{1,120} has failed\b|\bfailed to sync\b|\bsync failed\b"
     r"|\bhealth check failed\b|\b(?:reconciliation|helm (?:install|upgrade)|dry-run|install|upgrade|kustomize build) failed\b"
 )
 # What an opening tells that is no alert; the second lot only where no failed synchronisation is reported.
@@ -127,6 +132,7 @@ _NEWS = (
 _DONE = ((_ACT, "a notice of what somebody did"), (_WORK, "a notice of a build, a test or a deployment"))
 _IDLE = re.compile(
     r"(?i)^(?:watchdog|dead ?man'?s? ?s(?:witch|nitch)|always ?firing|alertmanager ?heartbeat|heartbeat|info ?inhibitor"
+    r"|test[ _-]?(?:alert|notification)"
     r"|prometheusalertmanagere2edeadmanswitch)$"
 )
 

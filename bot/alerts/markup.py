@@ -15,7 +15,7 @@ MAX_LINKS = 24
 MAX_URL = 2_000
 
 _MARKUP = re.compile(r"<([^<>\n]{1,4000})>")
-_EMOJI_CODE = re.compile(r":(?=[a-z0-9_+-]*[a-z])[a-z0-9_+-]{1,60}:(?::skin-tone-\d:)?", re.IGNORECASE)
+_EMOJI_CODE = re.compile(r":(?=[a-z0-9_+-]*[a-z])[a-z0-9_+-]{1,60}:(?::skin-tone-\d:)?")
 _URL = re.compile(r"^https?://[^\s<>\"|]{1,2000}$", re.IGNORECASE)
 _BARE_URL = re.compile(r"(?<![\w|<])https?://[^\s<>\"|*`]{1,2000}", re.IGNORECASE)
 # Long runs of blanks mean nothing and would make every later pattern work hard.
@@ -27,6 +27,7 @@ _PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]
 # A link that was escaped is text: its label is shown, and it leads nowhere.
 _ESCAPED_LINK = re.compile(r"<https?://[^<>|\s]{1,2000}\|([^<>\n]{1,400})>", re.IGNORECASE)
 _MARKS = re.compile(r"[*`~]+|(?<!\w)_+|_+(?!\w)")
+_HASHES = re.compile(r"^#{1,6}\s+(?!\d)")  # Markdown's heading
 _ENDS = re.compile(r"^[^\w\[【(\"'“/<{$%#@+-]+|[\s|•·:–—-]+$")
 _ESCAPE = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 
@@ -87,6 +88,6 @@ def undecorate(text: str) -> str:
     """One line without emoji codes, symbols at its ends and Slack's emphasis marks."""
     if ":" in text:
         text = _EMOJI_CODE.sub(" ", text)
-    text = _MARKS.sub(" ", text)
+    text = _HASHES.sub("", _MARKS.sub(" ", text))
     text = _ENDS.sub("", " ".join(text.split()))
     return text.strip()

@@ -44,6 +44,7 @@ _MAP = re.compile(r"map\[([^\[\]]{0,3000})\]")
 _MAP_PAIR = re.compile(r"([A-Za-z_][\w.\-/]{0,99}):(.*?)(?=\s+[A-Za-z_][\w.\-/]{0,99}:|$)")
 _TAG = re.compile(r"(?:^|,)[\s`*]*([A-Za-z_][\w.\-/]{0,99})\s?[:=]\s?([^\s,`*:=][^\s,`*]{0,299})")
 _SPLIT = re.compile(r"\s+[|•·⋅]\s+|\t+|\s*;\s+")
+_COMMAS = re.compile(r",\s+(?=[A-Za-z][A-Za-z ]{1,20}:\s)")
 _SIGNS = re.compile(r"^(?:\s*:[a-z0-9_+-]{1,60}:)+\s*|^[^\w*`\"'_\[(<@#$/]+", re.IGNORECASE)
 _VERBS = frozenset(
     ["is", "was", "has", "have", "had", "are", "were", "will", "been", "the", "a", "an", "this", "that", "it", "there"]
@@ -100,6 +101,9 @@ def _line(line: str) -> Iterator[Entry]:
             yield Entry("pair", item[1], field_of(item[1]), item[2].strip(), "labels", True)
         return
     pieces = _SPLIT.split(bare)
+    if len(pieces) == 1 and bare.count(":") > 1 and "," in bare:
+        apart = [p.strip(" *_") for p in _COMMAS.split(bare)]  # "Cluster: `prod-eu`, Pod: `checkout-1`"
+        pieces = apart if all((one := _pair(p, False)) and one.field and one.value for p in apart) else pieces
     if len(pieces) > 1:
         pairs = [p for p in (_pair(piece, bool(bullet)) for piece in pieces) if p and p.value]
         if len(pairs) >= 2 or (pairs and len(pairs) == len(pieces)):

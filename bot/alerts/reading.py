@@ -12,10 +12,11 @@ from bot.alerts.flatten import Card, Message
 from bot.alerts.heading import Heading, read_heading
 from bot.alerts.markup import undecorate
 from bot.alerts.model import Status
-from bot.alerts.pairs import INLINE_BOLD, Entry, read
+from bot.alerts.pairs import INLINE_BOLD, Entry, quoted_pairs, read
 from bot.alerts.words import PLAIN_SEVERITIES, STATUSES, VALUE_FIELDS, field_of, fold, listed
 
 MAX_ALERTS = 50
+MAX_BARRED = 2_000  # characters of a first line that may be cut at bars
 
 _STATUS_LINE = re.compile(
     r"^(?:alerts?\s+)?(?P<word>[^\W\d_][^\d(:]{1,30}?)(?:\s+alerts?)?\s*(?:[:(]?\s*\d{1,6}\)?)?\s*:?$"
@@ -23,7 +24,11 @@ _STATUS_LINE = re.compile(
 _MARKED_LINE = re.compile(
     r"^\W{0,12}(?::[a-z0-9_+-]{1,40}:\s*){0,3}[*_`]{0,3}\[\s*(?:FIRING|RESOLVED|[Ff]iring|[Rr]esolved)\b"
 )
-_BAR = re.compile(r"\s+[|•·]\s+")
+_RULE_FIRST = re.compile(
+    r"^\s*(?:[•·▪*>-]|\d{1,2}\W{1,4})?\s*(?:[*_`]{1,2}(?P<bold>[A-Z][a-z0-9]+[A-Z_]\w*?)[*_`]{1,2}(?=\W|$)"
+    r"|(?P<plain>[A-Z][a-z0-9]+[A-Z_]\w*)\s*(?:[(\[:–—]|- ))"
+)
+_BAR = re.compile(r"\s+[|•·]\s+|;\s+")
 # Fields whose second appearance opens the next alert.
 _START = listed(
     "name status severity summary description labels namespace pod node service deployment container started"
@@ -76,6 +81,9 @@ def _heading_of(card: Card) -> tuple[Heading | None, str]:
             return above, f"{card.title}\n{card.text}"
         pieces = _pieces(card.title)
         return (heading, card.text) if not pieces else (read_heading(pieces[0]), "\n".join([*pieces[1:], card.text]))
+    above = read_heading(card.pretext, prefixed=False) if card.pretext else Heading()
+    if above.bracket in ("firing", "resolved", "alerting") and above.name:
+        return above, card.text
     lines = card.text.strip("\n").split("\n")
     first = read(lines[0])
     if not lines[0].strip() or any(_status_line(e) for e in first):
@@ -94,6 +102,8 @@ def _heading_of(card: Card) -> tuple[Heading | None, str]:
 
 def _pieces(line: str) -> list[str]:
     """``HighErrorRate | Severity: critical | Namespace: shop`` in parts; empty where the parts after the first are not fields."""
+    if len(line) > MAX_BARRED:
+        return []  # no heading is that long, and a run of blanks would be looked at from each of its places
     pieces = [piece for part in _BAR.split(line) for piece in (INLINE_BOLD.split(part) if "*" in part else (part,))]
     if pieces and not undecorate(pieces[0]):
         pieces = _BAR.split(line)  # an emoji before the first name is no part of its own
@@ -132,6 +142,8 @@ def _read_group(cards: list[Card]) -> list[Draft]:
     for mark, text in chunks:
         base = (common if mark is None else apart).copy()
         if mark is not None:
+            if listed and not mark.bracket:  # a line that only names: the title's mark is its own
+                mark.bracket, mark.strong = common.heading.bracket, True
             base.heading, base.status, base.severity_word, base.values = mark, None, "", []
             take_heading(base, mark)
             base.status = base.status or common.status
@@ -169,13 +181,31 @@ def _named_lines(text: str) -> list[tuple[Heading | None, str]]:
     Templates that print labels name the alert there: such bodies are left whole.
     """
     lines = text.split("\n")
-    at = [i for i, line in enumerate(lines) if is_rule(undecorate(line[:200]))]
+    at = [i for i, line in enumerate(lines) if is_rule(undecorate(line[:200])) or _RULE_FIRST.match(line[:200])]
     if not at or any(e.field == "name" or fold(e.key) == "alertname" for e in read(text)):
         return []
     return [
-        (read_heading(lines[start], prefixed=False), "\n".join(lines[start + 1 : end]).strip("\n"))
+        (_named_line(lines[start]), "\n".join(lines[start + 1 : end]).strip("\n"))
         for start, end in zip(at, [*at[1:], len(lines)], strict=True)
     ]
+
+
+def _named_line(line: str) -> Heading:
+    """``KubePodCrashLooping``, or ``• *KubePodCrashLooping* (critical): checkout-7d9f8c6b5-x8k2p`` with what stands behind it."""
+    first = _RULE_FIRST.match(line[:200])
+    if not first:
+        return read_heading(line, prefixed=False)
+    kind = "bold" if first["bold"] else "plain"
+    rest = line[first.end() :][:1_000]
+    labels = dict(quoted_pairs(rest)) if "=" in rest else {}
+    said = [
+        w
+        for w in re.split(r"[\s():–—|·•,*_`\[\]]+", undecorate(first[0][first.end(kind) :] + rest))
+        if w and "=" not in w
+    ]
+    word = labels.get("severity") or next((w for w in [*said[:2], *said[-1:]] if fold(w) in PLAIN_SEVERITIES), "")
+    places = [w for w in said if "/" in w or "-" in w]
+    return Heading(text=line, name=first[kind], severity_word=word, values=places[:40], labels=labels)
 
 
 def _read_body(common: Draft, text: str) -> list[Draft]:
@@ -188,12 +218,15 @@ def _read_body(common: Draft, text: str) -> list[Draft]:
         else:
             parts[-1][1].append(entry)
     before = parts[0][1] if len(parts) > 1 else []
-    if any(e.field in ("name", "labels") or fold(e.key) == "alertname" for e in before):
+    if any(_names(e) for e in before) and any(_names(e) for _, entries in parts[1:] for e in entries):
         before = []  # alerts of their own, above the first status line
     elif len(parts) > 1:
         parts = parts[1:]
     drafts: list[Draft] = []
     for status, entries in parts:
+        if status and entries and all(e.kind == "prose" and _RULE_FIRST.match(e.value) for e in entries):
+            drafts += [_of_line(common, status, e.value) for e in entries]
+            continue
         shared, segments = split(entries)
         for segment in segments:
             draft = common.copy()
@@ -203,6 +236,19 @@ def _read_body(common: Draft, text: str) -> list[Draft]:
                 take(draft, entry)
             drafts.append(draft)
     return drafts
+
+
+def _of_line(common: Draft, status: Status, line: str) -> Draft:
+    """One line of a list below ``Firing (2)``."""
+    draft = common.copy()
+    draft.heading, draft.status = _named_line(line), status
+    draft.heading.bracket, draft.heading.strong = status, True
+    take_heading(draft, draft.heading)
+    return draft
+
+
+def _names(entry: Entry) -> bool:
+    return entry.field in ("name", "labels") or fold(entry.key) == "alertname"
 
 
 def _status_line(entry: Entry) -> Status | None:

@@ -46,6 +46,8 @@ _REASONS = frozenset(
         "Terminating",
         "StartError",
         "ContainersNotReady",
+        "NotReady",
+        "NodeNotReady",
         "BackOff",
         "FailedScheduling",
         "FailedMount",

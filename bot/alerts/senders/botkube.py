@@ -30,7 +30,7 @@ _KINDS = {
 
 def _object(draft: Draft) -> None:
     """``Kind`` and ``Name`` together are the object; the reason is what happened."""
-    name = draft.named or draft.labels.get("name", "")
+    name = draft.labels.get("name", "") or draft.named
     key = _KINDS.get(draft.labels.get("kind", "").lower(), "")
     if key and name:
         draft.labels.setdefault(key, name)

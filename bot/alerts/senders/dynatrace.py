@@ -12,6 +12,7 @@ SENDER = Sender(
     words=r"\bproblem P-\d{3,12}\b",
     forms=(
         form(r"(?P<status>open|resolved)\s*:?\s*(?:problem\s*)?\(?P-\d{1,12}\)?\s*:?\s*(?P<name>\S.{1,200})$"),
+        form(r"problem P-\d{1,12}\s*:\s*(?P<name>\S.{1,200})$"),
         form(r"problem P-\d{1,12}\s*:?\s*(?P<name>\S.{1,200}?) (?:is )?(?P<status>open|resolved)$"),
     ),
 )

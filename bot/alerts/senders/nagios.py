@@ -30,7 +30,7 @@ _HANDLING = frozenset(["acknowledgement", "downtimestart", "downtimeend", "downt
 def _state(draft: Draft) -> None:
     """The state is both status and severity; a host that is down has no check that could name the alert."""
     state = (draft.labels.get("state", "") or draft.stated).upper()
-    host = draft.labels.get("host", "")
+    host = draft.labels.get("host", "").partition(" (")[0]  # "db-3 (IP: 10.1.2.9)"
     if (
         state in _STATES
         and host

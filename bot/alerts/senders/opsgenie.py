@@ -1,6 +1,6 @@
 """Opsgenie: ``#482: [Integration] title`` with priority, tags and teams as fields."""
 
-from bot.alerts.drafts import Draft
+from bot.alerts.drafts import Draft, says_over
 from bot.alerts.flatten import Message
 from bot.alerts.forms import Sender, form
 from bot.alerts.model import Alert
@@ -22,6 +22,12 @@ SENDER = Sender(
 )
 
 
+def _over(draft: Draft) -> None:
+    """A line above the title says what became of the alert."""
+    if says_over(draft.card.pretext):
+        draft.status = "resolved"
+
+
 def parse(message: Message, drafts: list[Draft]) -> list[Alert] | None:
     """The alerts of a message that this product sent; ``None`` for all others."""
-    return SENDER.parse(message, drafts)
+    return SENDER.parse(message, drafts, _over)

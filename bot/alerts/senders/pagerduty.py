@@ -12,6 +12,7 @@ SENDER = Sender(
     forms=(
         form(r"(?:incident\s+)?(?P<status>triggered|resolved)\s*:?\s*\[?#\d{1,9}\]?\s*:?\s*(?P<name>.{2,200})$"),
         form(r"(?:incident\s+)?#\d{1,9}\s+(?P<status>triggered|resolved)\s*:?\s*(?P<name>.{2,200})$"),
+        form(r"#\d{1,9}\s*:?\s+(?P<name>.{2,200})$"),
         form(r"\[#\d{1,9}\]\s*:?\s*(?P<name>.{2,200})$"),
     ),
 )

@@ -11,6 +11,7 @@ SENDER = Sender(
     links=r"(?:[a-z0-9-]+\.)?sentry\.(?:io|[a-z0-9.-]+)/(?:organizations/[^/\s]+/)?(?:issues|alerts)/",
     forms=(
         form(r"(?P<severity>critical|warning):\s*(?P<name>.{2,200})$", status="firing"),
+        form(r"(?P<name>(?:cron failure|uptime (?:check|monitor)|downtime detected)\b.{2,150})$", status="firing"),
         form(r"(?P<status>resolved):\s*(?P<name>.{2,200})$"),
         form(
             r"\[(?P<service>[\w.-]{1,80})\]\s*(?P<name>[A-Za-z_][\w.]{0,120}(?:Error|Exception|Warning|Timeout))\b.*$",
