@@ -54,7 +54,7 @@ _WORKLOAD = (
 _RULES = ("Service", "Ingress", "NetworkPolicy", "ResourceQuota", "LimitRange")
 # What each tool lists. `get` goes along with `list` in every role; "log" stands for the text of logs.
 NEEDS: Mapping[str, tuple[str, ...]] = {
-    "find_unhealthy": (*_POD[:3], *_POD[4:], *_WORKLOADS, "ReplicaSet", "Job", "Service", "ResourceQuota"),
+    "find_unhealthy": (*_POD[:3], *_POD[4:], *_WORKLOADS, "ReplicaSet", "Job", "Service", "ResourceQuota", "Ingress"),
     "get_deployment_history": (*_WORKLOADS, "ReplicaSet", "ControllerRevision", "Pod", "Event"),
     "get_events": ("Event",),
     "get_node_health": ("Node", "Pod", "Event", "NodeMetrics"),
@@ -71,7 +71,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
         "NetworkPolicy",
         "ResourceQuota",
     ),
-    "get_workload_status": (*_WORKLOAD, "Job", "CronJob"),
+    "get_workload_status": (*_WORKLOAD, "Job", "CronJob", "Service"),
     "resolve_target": ("Namespace", "Pod", *_WORKLOADS, "Job", "CronJob", "ReplicaSet", "Service", "Node"),
 }
 # What a tool also lists where the cluster has the add-on.

@@ -1,7 +1,8 @@
 """Addresses of cluster Services in the environment of workloads: who calls whom, and who was given a wrong address.
 
 Only literal values of the strict shape ``host:port`` (or a URL of one, without user information) are looked at, and pairs of settings that
-give the two apart (``LEDGER_HOST``, ``LEDGER_PORT``); only their host and port are ever shown. A host counts as a cluster Service when it has no dot, or the Service suffix; anything else lies outside.
+give the two apart (``LEDGER_HOST``, ``LEDGER_PORT``); only their host and port are ever shown. A host counts as a cluster Service when it
+has no dot, or the Service suffix; anything else lies outside.
 """
 
 import re
@@ -125,7 +126,7 @@ def foreign_signals(
     """`svc.address_wrong` for addresses in other namespaces: no Service of that name is there, and one is in the caller's own namespace.
 
     ``services`` are those of the workloads' namespace, ``abroad`` all Services of other namespaces, by namespace. Without the namesake at
-    home nothing is said: what cannot be seen from here may still exist.
+    home nothing is said, and where that namespace shows no Service at all it only warns: what cannot be seen from here may still exist.
     """
     found, names = [], {o.name(s) for s in services}
     for workload in workloads:
@@ -135,7 +136,8 @@ def foreign_signals(
                 continue
             home = o.namespace(workload)
             detail = f"{_setting(address)} names {address.host} in namespace {address.namespace}, which has no such Service; {home} has"
-            found.append(signal("svc.address_wrong", address.workload, detail, reason="host"))
+            severity = "critical" if there else "warning"
+            found.append(signal("svc.address_wrong", address.workload, detail, reason="host", severity=severity))
     return found
 
 

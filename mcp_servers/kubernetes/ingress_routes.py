@@ -30,7 +30,7 @@ def backends(ingress: Json) -> Iterator[tuple[str, str, int, str]]:
 
 
 def route_signals(ingresses: Sequence[Json], services: Sequence[Json]) -> list[Signal]:
-    """`svc.route_broken` for each Ingress of one namespace, with its first broken route. ``services`` are all Services of that namespace."""
+    """`svc.route_broken` for each Ingress of a namespace, with its first broken route. ``services`` are all of that namespace."""
     known = {o.name(s): s for s in services}
     found = []
     for ingress in ingresses:

@@ -32,7 +32,8 @@ def judge(case: PodCase) -> Iterator[Signal]:
         )
     told = case.told("FailedMount", "FailedMapVolume")
     if told:
-        yield _mount(case, told[0])
+        # Beside what it cannot mount and why, the kubelet says again and again that it waited in vain: the former is the more telling.
+        yield _mount(case, next((e for e in told if missing_by_message(o.text(e, "message"))[0]), told[0]))
         return
     if attach or case.configmaps is None:
         return

@@ -12,6 +12,7 @@ from mcp_servers.common.signals import CATALOGUE
 from mcp_servers.common.untrusted import clean
 from mcp_servers.kubernetes import objects as o
 from mcp_servers.kubernetes import workload_signals as ws
+from mcp_servers.kubernetes.addresses import addresses_of
 from mcp_servers.kubernetes.autoscaling import (
     AutoscalerOut,
     BudgetOut,
@@ -99,6 +100,7 @@ class WorkloadStatus(Envelope):
     conditions: list[ConditionOut] = Field(default_factory=list)
     revisions: list[RevisionPodsOut] = Field(default_factory=list)
     pods: list[PodRow] = Field(default_factory=list)
+    calls: list[str] = Field(default_factory=list)  # Services of its namespace that its settings name
     hpa: AutoscalerOut | None = None
     pdb: list[BudgetOut] = Field(default_factory=list)
     events: list[EventRow] = Field(default_factory=list)
@@ -156,6 +158,7 @@ async def status_of(workload: Json, reading: Reading, context: Context) -> Workl
         conditions=_conditions(workload),
         revisions=[RevisionPodsOut.model_validate(vars(r)) for r in ws.pods_by_revision(workload, around)[:5]],
         pods=[pod_row(p, now) for p in shown[:8]],
+        calls=sorted({a.host for a in addresses_of(workload) if a.namespace == space})[:8],
         hpa=read_autoscaler(hpa) if hpa else None,
         pdb=[read_budget(b) for b in taken[:3]],
         events=_events(workload, around),

@@ -55,6 +55,13 @@ async def test_lines_that_say_the_same_become_one_with_count_and_times_errors_fi
     assert {"patterns[].sample", "lines[]"} <= set(answer["untrusted"])
 
 
+async def test_a_full_disk_is_a_volumes_where_the_pod_mounts_a_claim(tmp_path: Path) -> None:
+    said = {KEY: f"{ago(60)} PANIC: could not write to file: No space left on device"}
+    assert codes(await logs(tmp_path, said)) == {"log.disk_full": ""}
+    owner = pod(volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}])
+    assert codes(await logs(tmp_path, said, owner)) == {"log.disk_full": "volume"}
+
+
 async def test_stack_frames_belong_to_their_line(tmp_path: Path) -> None:
     frames = ["\tat com.shop.A.run(A.java:17)", "\tat com.shop.B.run(B.java:3)", '  File "x.py", line 3']
     text = "\n".join(["ERROR boom", "java.lang.IllegalStateException: x", *frames])

@@ -353,6 +353,37 @@ def test_log_lines_and_the_thing_they_name(line: str, code: str, where: str) -> 
     assert (told.code, told.where) == (code, where)
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "reason"),
+    [
+        ("x509: certificate has expired or is not yet valid: current time", "log.certificate", "expired"),
+        ("Error: certificate has expired code: CERT_HAS_EXPIRED", "log.certificate", "expired"),
+        ("ssl.SSLError: certificate verify failed: certificate has expired", "log.certificate", "expired"),
+        (
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "log.certificate",
+            "untrusted",
+        ),
+        ("SunCertPathBuilderException: PKIX path building failed", "log.certificate", "untrusted"),
+        ("FATAL: sorry, too many clients already", "log.too_many_connections", ""),
+        ("ERROR 1040 (HY000): Too many connections", "log.too_many_connections", ""),
+        ("ERROR: cannot execute INSERT in a read-only transaction", "log.read_only", ""),
+        (
+            "The MySQL server is running with the --read-only option so it cannot execute this statement",
+            "log.read_only",
+            "",
+        ),
+        ("READONLY You can't write against a read only replica.", "log.read_only", ""),
+        ('pods is forbidden: User "system:serviceaccount:shop:a" cannot list resource "pods"', "log.api_forbidden", ""),
+        ("open /data/x: read-only file system", "log.permission_denied", ""),  # a mount, not a database
+    ],
+)
+def test_what_others_answer_to_a_workload(line: str, code: str, reason: str) -> None:
+    told = tell(line)
+    assert told is not None
+    assert (told.code, told.reason) == (code, reason)
+
+
 @pytest.mark.parametrize("line", ["server listening on :8080", "finished with 0 errors", "GET /health 200", ""])
 def test_calm_lines_tell_nothing(line: str) -> None:
     assert tell(line) is None

@@ -233,6 +233,14 @@ async def test_a_volume_that_waits_for_a_configmap_says_which(tmp_path: Path) ->
     )
 
 
+async def test_waiting_in_vain_does_not_hide_what_is_missing(tmp_path: Path) -> None:
+    sick = pod(statuses=[waiting("app", "ContainerCreating")], phase="Pending", age=900)
+    why = 'MountVolume.SetUp failed for volume "settings" : configmap "checkout-files" not found'
+    vain = "Unable to attach or mount volumes: unmounted volumes=[settings]: timed out waiting for the condition"
+    told = [event("FailedMount", why, about=sick, last=120), event("FailedMount", vain, about=sick, last=10)]
+    assert codes(await status(tmp_path, sick, *told))["k8s.pod.volume_mount"] == "configmap_missing"
+
+
 async def test_events_of_an_earlier_pod_of_the_same_name_are_not_its_own(tmp_path: Path) -> None:
     old = event("FailedMount", "old story", about=pod(), involved={"uid": "another"})
     answer = await status(tmp_path, pod(statuses=[waiting("app", "ContainerCreating")], phase="Pending", age=400), old)

@@ -147,6 +147,30 @@ class TestNetworkPolicies:
         )
         assert ("net.policy_blocks" in answer.codes) is blocks
 
+    @pytest.mark.parametrize(
+        ("spec", "blocks"),
+        [
+            # Who is admitted: the caller, somebody else, or what cannot be told from here.
+            ({"podSelector": {}, "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "frontend"}}}]}]}, False),
+            ({"podSelector": {}, "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "gate"}}}]}]}, True),
+            ({"podSelector": {}, "ingress": [{"from": [{"namespaceSelector": {}}]}]}, False),
+            ({"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}, False),
+            # What may leave the caller.
+            ({"podSelector": {"matchLabels": {"app": "frontend"}}, "policyTypes": ["Egress"]}, True),
+            ({"podSelector": {"matchLabels": {"app": "frontend"}}, "policyTypes": ["Egress"], "egress": [{"ports": [{"port": 53}]}]}, True),
+            ({"podSelector": {"matchLabels": {"app": "frontend"}}, "policyTypes": ["Egress"], "egress": [{"ports": [{"port": 8080}]}]}, False),
+            ({"podSelector": {"matchLabels": {"app": "other"}}, "policyTypes": ["Egress"]}, False),
+        ],
+    )  # fmt: skip
+    async def test_what_they_do_to_one_known_caller(self, tmp_path: Path, spec: k.Json, blocks: bool) -> None:
+        calls = k.template("frontend", "r/frontend:1", env=[{"name": "CART_ADDR", "value": "cart:80"}])
+        policy = k.thing("NetworkPolicy", "networking.k8s.io/v1", "rule", spec=spec)
+        items = [*cart(), k.deployment("frontend", calls), policy]
+        answer = await ask(k.write(tmp_path, items), "get_service_health", service_name="cart")
+        assert ("net.policy_blocks" in answer.codes) is blocks
+        if blocks:
+            assert answer.signals("net.policy_blocks")[0]["owner"] == "Deployment/shop/frontend"
+
 
 class TestAMissingService:
     async def test_is_an_answer_where_a_caller_names_it(self, tmp_path: Path) -> None:

@@ -101,6 +101,11 @@ class TestTheScheduler:
         answer = await triage(tmp_path, refused, said, node(), node("control-1", labels=CONTROL))
         assert down(answer) == []
 
+    async def test_who_asks_for_nodes_alone_hears_of_it_too(self, tmp_path: Path) -> None:
+        answer = await triage(tmp_path, *waiting_shop(node("control-1", labels=CONTROL)), kind="nodes")
+        [told] = down(answer)
+        assert (told["subject"], told["reason"]) == ("Node/control-1", "scheduler")
+
 
 class TestNodesThatAreNotReady:
     def lost(self, **ready: str) -> list[Json]:

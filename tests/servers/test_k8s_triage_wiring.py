@@ -58,6 +58,65 @@ async def test_an_address_that_leads_nowhere(tmp_path: Path, address: str, sever
     assert (wrong["subject"], wrong["severity"]) == ("Deployment/shop/frontend", severity)
 
 
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({"LEDGER_DB_HOST": "ledger", "LEDGER_DB_PORT": "5433"}, "database_port"),
+        ({"CART_HOST": "cart", "CART_PORT": "8080"}, "port"),
+        ({"CART_HOST": "cartt", "CART_PORT": "80"}, "host"),
+        ({"CART_HOST": "cart", "CART_PORT": "80"}, None),
+        ({"LISTEN_HOST": "cartt", "LISTEN_PORT": "80"}, None),  # what it serves on, not whom it calls
+        ({"CART_HOST": "cartt"}, None),  # no port beside it: it may be a mere name
+    ],
+)
+async def test_host_and_port_in_two_settings_are_one_address(
+    tmp_path: Path, env: dict[str, str], told: str | None
+) -> None:
+    settings = [{"name": name, "value": value} for name, value in env.items()]
+    items = [*workload("cart"), k.service("cart", {"app": "cart"}), *workload("frontend", env=settings)]
+    items += [*workload("ledger"), k.service("ledger", {"app": "ledger"}, port=5432)]
+    answer = await triage(tmp_path, *items)
+    assert [s["reason"] for s in answer.signals("svc.address_wrong")] == ([told] if told else [])
+
+
+async def test_an_address_in_another_namespace_whose_namesake_is_at_home(tmp_path: Path) -> None:
+    home = [*workload("cart"), k.service("cart", {"app": "cart"}), *calling("http://cart.test.svc:80")]
+    away = [k.namespace("test"), *workload("mail", "test"), k.service("mail", {"app": "mail"}, space="test")]
+    for asked in ("shop", ""):
+        [wrong] = (await triage(tmp_path, *home, *away, namespace=asked)).signals("svc.address_wrong")
+        assert (wrong["subject"], wrong["severity"]) == ("Deployment/shop/frontend", "critical")
+    there = [*away, k.service("cart", {"app": "mail"}, space="test")]
+    assert not (await triage(tmp_path, *home, *there)).signals("svc.address_wrong")
+    # A namespace that shows no Service at all may only be one that was not recorded.
+    [doubt] = (await triage(tmp_path, *home)).signals("svc.address_wrong")
+    assert doubt["severity"] == "warning"
+    # Without a namesake at home nothing is said: the recorded part of a cluster need not be all of it.
+    assert not (await triage(tmp_path, *workload("a"), *calling("otel.tools:4317"))).signals("svc.address_wrong")
+
+
+def ingress(service: str, port: k.Json) -> k.Json:
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": port}}}
+    return k.thing(
+        "Ingress", "networking.k8s.io/v1", "front", spec={"rules": [{"host": "a.example", "http": {"paths": [path]}}]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "port", "reason"),
+    [
+        ("cart", {"number": 80}, None),
+        ("cart-v2", {"number": 80}, "service"),
+        ("cart", {"number": 8080}, "port"),
+        ("cart", {"name": "metrics"}, "port"),
+    ],
+)
+async def test_where_an_ingress_leads(tmp_path: Path, service: str, port: k.Json, reason: str | None) -> None:
+    answer = await triage(tmp_path, *workload("cart"), k.service("cart", {"app": "cart"}), ingress(service, port))
+    assert [(s["subject"], s["reason"]) for s in answer.signals("svc.route_broken")] == (
+        [("Ingress/shop/front", reason)] if reason else []
+    )
+
+
 async def test_a_missing_service_and_the_quota_that_forbids_it(tmp_path: Path) -> None:
     quota = k.thing(
         "ResourceQuota",

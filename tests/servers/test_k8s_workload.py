@@ -172,6 +172,20 @@ class TestPodsThatAreRefused:
 
 
 class TestWorkloadsAtZeroAndOtherKinds:
+    async def test_the_services_that_its_settings_name(self, tmp_path: Path) -> None:
+        env = {
+            "LEDGER_ADDR": "ledger:80",
+            "DB_HOST": "orders-db",
+            "DB_PORT": "5432",
+            "ABROAD": "mail.tools:25",
+            "OUTSIDE": "a.example.com:443",
+        }
+        shape = k.template("cart", "r/cart:1", env=[{"name": name, "value": value} for name, value in env.items()])
+        answer = await ask(
+            k.write(tmp_path, [k.deployment("cart", shape)]), "get_workload_status", name="cart", kind="deployment"
+        )
+        assert answer.data["calls"] == ["ledger", "orders-db"]
+
     async def test_scaled_to_zero_says_who_wrote_it(self, tmp_path: Path) -> None:
         item = k.deployment("cart", NEW, replicas=0, touched=[k.touch("kubectl-scale", 30, {"spec": {"replicas": {}}})])
         answer = await ask(k.write(tmp_path, [item]), "get_workload_status", name="cart", kind="deployment")
