@@ -43,6 +43,7 @@ CHANGE_PREFIX = "change."
 
 WORDS_ONLY = "a suspicion: only log text speaks for it, nothing else on {} looks wrong"
 OWN_LOOKS_WELL = "what the alert names looks well now; this is wrong beside it"
+LONG_SO = "not confirmed: {} was so long before the alert began"
 NOT_CALLED = "not confirmed: nothing that was seen makes the alert's own object depend on {}"
 NOT_KNOWN = "not confirmed: nothing shows that the alert's own object depends on {}, or that both began together"
 
@@ -190,7 +191,9 @@ def _aside(reach: Reach, subject: str, since: str | None, *, well: bool) -> _Asi
     """``well``: the alert's own object was looked at and shows no trouble."""
     standing, timing = reach.standing(subject), reach.timing(since)
     if standing == "own":
-        return _Aside()
+        # An alert that names no object is about what began with it.
+        stale = not reach.targets and timing == "long before"
+        return _Aside(CAP_BESIDE, MALUS_OLD, LONG_SO.format(_short(subject))) if stale else _Aside()
     if standing == "behind":
         return _Aside(CAP_BESIDE, 0.0, OWN_LOOKS_WELL) if reach.own_symptom and well else _Aside()
     old = MALUS_OLD if timing == "long before" else 0.0

@@ -20,9 +20,9 @@ from mcp_servers.common.signals import signal
 from mcp_servers.common.untrusted import clean
 from mcp_servers.signoz.client import Query, Row
 from mcp_servers.signoz.edges import behind, callees
-from mcp_servers.signoz.logs import IS_ERROR
+from mcp_servers.signoz.logs import IS_ERROR, SERVICE_OF_LINE
 from mcp_servers.signoz.reading import name, number, subject
-from mcp_servers.signoz.sql import IS_BASE, IS_CURRENT, LOG_IS_BASE, LOGS, SAMPLED, SERVICE_OF_SPAN, SPANS
+from mcp_servers.signoz.sql import ADDRESS, IS_BASE, IS_CURRENT, LOG_IS_BASE, LOGS, SAMPLED, SERVICE_OF_SPAN, SPANS
 from mcp_servers.signoz.windows import Windows, iso
 
 CERTAIN: Final = 0.9  # of the requests before took the step
@@ -32,39 +32,75 @@ SURE: Final = 3.0  # standard errors
 MISSING: Final = 5.0
 EVERYWHERE: Final = 4  # services: where more break off at once it is the collection of logs that broke
 SERVICES: Final = 3
-# A statement of the code, not what it says: the message of a structured line, without numbers, ids and whatever follows the first "name:".
+CALLS_OF: Final = "(calls)"
+# A statement of the code, not what it says: the message of a line, without numbers, ids and whatever follows the first "name:".
 _JSON = (
     "coalesce("
     + ", ".join(f"nullIf(JSONExtractString(body, '{k}'), '')" for k in ("message", "msg", "log", "event"))
     + ", body)"
 )
 _TEXT = "if(startsWith(body, '{'), " + _JSON + ", body)"
-_MESSAGE = r"""if(match(text, '(^|\\s)msg='), extract(text, 'msg=("[^"]*"|\\S+)'), text)"""
+# What stands before the message: time, level, process, thread, logger. Its colon ends a header; one in the message begins a value.
+HEADER: Final = (
+    r"^.{0,100}?\b(?i:trace|debug|info|notice|warn|warning|error|fatal|critical|severe)\b\]?"
+    r"(?:.{0,120}?\s---\s+(?:\[[^\]]*\]\s*)*\S+\s*:\s|:\s|\s+-\s|:[\w.]+:\s?|\s+\w+[./][\w./$-]*:\s)"
+)
+_HEADER = HEADER.replace("\\", "\\\\")
+_MESSAGE = rf"""if(match(text, '(^|\\s)msg='), extract(text, 'msg=("[^"]*"|\\S+)'), replaceRegexpOne(substring(text, 1, 600), '{_HEADER}', ''))"""
 _STATEMENT = rf"""substring(replaceRegexpOne(replaceRegexpAll(substring({_MESSAGE}, 1, 400), '[0-9a-fA-F]{{8}}-[0-9a-fA-F-]{{27}}|[0-9a-fA-F]{{12,}}|[0-9]+', '#'),
  '(?:[:=]|：)\\s*[^\\s:=/#].*', ''), 1, 200)"""
-# Lines of one span that are told twice (a collector's retry) are one. The parent's name tells routes of one handler apart.
+# Lines of one span that are told twice (a collector's retry) are one. The parent's name tells routes of one handler apart. Where traces are
+# sampled, the lines of a request that nobody kept are read in their order, service by service: there is no operation but the first line, which begins
+# it anew where it is written again.
 STEPS = Query(
     "steps of requests",
     f"""WITH failed AS (SELECT DISTINCT trace_id FROM {LOGS} AND {LOG_IS_BASE} AND {IS_ERROR} AND trace_id != '' AND {SAMPLED}),
  s AS (SELECT trace_id, span_id, parent_span_id, {SERVICE_OF_SPAN} AS service, name, timestamp, {IS_CURRENT} AS cur, {IS_BASE} AS base FROM {SPANS} AND {SAMPLED}),
- e AS (SELECT trace_id, span_id, toUInt64(timestamp) AS at, {_TEXT} AS text, {_STATEMENT} AS told
+ e AS (SELECT trace_id, span_id, {SERVICE_OF_LINE} AS service, toUInt64(timestamp) AS at, {_TEXT} AS text, {_STATEMENT} AS told
   FROM {LOGS} AND trace_id != '' AND span_id != '' AND {SAMPLED}),
  l AS (SELECT trace_id, span_id, arrayMap(x -> x.2, arraySort(groupUniqArray(200)((at, told)))) AS said FROM e GROUP BY trace_id, span_id),
+ u AS (SELECT trace_id, service, intDiv(min(at), 1000000000) AS began, arrayMap(x -> x.2, arraySort(groupUniqArray(200)((at, told)))) AS told FROM e
+  WHERE trace_id GLOBAL NOT IN (SELECT DISTINCT trace_id FROM s) AND ({{service:String}} = '' OR service = {{service:String}}) GROUP BY trace_id, service),
  x AS (SELECT c.trace_id AS trace_id, c.span_id AS span_id, c.service AS service, c.name AS name, c.cur AS cur, c.base AS base,
   if(p.service = c.service, p.name, '') AS parent FROM s AS c LEFT JOIN s AS p ON c.trace_id = p.trace_id AND c.parent_span_id = p.span_id
   WHERE (c.cur OR (c.base AND c.trace_id GLOBAL NOT IN failed)) AND ({{service:String}} = '' OR c.service = {{service:String}})),
  o AS (SELECT x.service AS service, x.name AS name, x.parent AS parent, x.cur AS cur, x.base AS base, l.said AS said
-  FROM x LEFT JOIN l ON x.trace_id = l.trace_id AND x.span_id = l.span_id)
+  FROM x LEFT JOIN l ON x.trace_id = l.trace_id AND x.span_id = l.span_id
+  UNION ALL SELECT service, '' AS name, told[1] AS parent, began >= {{c0:UInt64}} AND began < {{c1:UInt64}} AS cur, began >= {{b0:UInt64}} AND began < {{b1:UInt64}} AS base,
+  arrayJoin(arraySplit((x, again) -> again, told, arrayMap(x -> x = told[1], told))) AS said
+  FROM u WHERE cur OR (base AND trace_id GLOBAL NOT IN failed))
  SELECT service, name, parent, `from`, `to`, n, base_n, total, base_total FROM
  (SELECT service, name, parent, step.1 AS `from`, step.2 AS `to`, countIf(cur) AS n, countIf(base) AS base_n,
   sum(n) OVER w AS total, sum(base_n) OVER w AS base_total
   FROM (SELECT service, name, parent, cur, base,
-   arrayConcat([''], arrayMap((x, i) -> if(i = 1, x, concat(x, ' (', toString(least(i, 4)), ')')), said, arrayEnumerateUniq(said)), ['']) AS told,
+   arrayConcat(if(name = '', [], ['']), arrayMap((x, i) -> if(i = 1, x, concat(x, ' (', toString(least(i, 4)), ')')), said, arrayEnumerateUniq(said)), ['']) AS told,
    arrayJoin(arrayZip(arrayPopBack(told), arrayPopFront(told))) AS step FROM o)
   GROUP BY service, name, parent, `from`, `to` WINDOW w AS (PARTITION BY service, name, parent, `from`))
  WHERE total >= {LEAST} AND base_total >= {LEAST} AND (base_n >= {CERTAIN} * base_total AND n <= {LEFT} * total * base_n / base_total
   OR `to` = '' AND n / total > base_n / base_total + 0.1)
  ORDER BY base_n / base_total * total - n DESC LIMIT 400""",
+)
+# The same of what an operation calls, inside of its service or outside, in whatever order: the second of a kind counts by itself. A request
+# that failed aloud is left out, and whether a call was answered is not asked: that is no gap of the caller's.
+DOINGS = Query(
+    "doings of operations",
+    f"""WITH s AS (SELECT trace_id, span_id, parent_span_id, {SERVICE_OF_SPAN} AS service, name, kind, {ADDRESS} AS address, timestamp, has_error
+ FROM {SPANS} AND {SAMPLED}),
+ w AS (SELECT trace_id, parent_span_id AS above, arraySort(groupArray(200)(if(kind IN (3, 4), concat(name, if(address = '', '', ' '), address), concat(service, ': ', name)))) AS did,
+  max(has_error) AS bad FROM s WHERE parent_span_id != '' GROUP BY trace_id, above),
+ x AS (SELECT c.trace_id AS trace_id, c.span_id AS span_id, c.service AS service, c.name AS name, {IS_CURRENT.replace("timestamp", "c.timestamp")} AS cur,
+  {IS_BASE.replace("timestamp", "c.timestamp")} AS base, if(p.service = c.service, p.name, '') AS parent FROM s AS c LEFT JOIN s AS p
+  ON c.trace_id = p.trace_id AND c.parent_span_id = p.span_id WHERE c.kind NOT IN (3, 4) AND NOT c.has_error AND (cur OR base)
+  AND ({{service:String}} = '' OR c.service = {{service:String}})),
+ o AS (SELECT x.service AS service, x.name AS name, x.parent AS parent, x.cur AS cur, x.base AS base,
+  arrayMap((x, i) -> if(i = 1, x, concat(x, ' (', toString(least(i, 4)), ')')), w.did, arrayEnumerateUniq(w.did)) AS did
+  FROM x LEFT JOIN w ON x.trace_id = w.trace_id AND x.span_id = w.above WHERE w.bad = 0)
+ SELECT d.service AS service, d.name AS name, d.parent AS parent, '{CALLS_OF}' AS `from`, d.`to` AS `to`, d.n AS n, d.base_n AS base_n, t.total AS total, t.base_total AS base_total
+ FROM (SELECT service, name, parent, `to`, countIf(cur) AS n, countIf(base) AS base_n FROM (SELECT service, name, parent, cur, base, arrayJoin(did) AS `to` FROM o)
+  GROUP BY service, name, parent, `to`) AS d
+ INNER JOIN (SELECT service, name, parent, countIf(cur) AS total, countIf(base) AS base_total FROM o GROUP BY service, name, parent) AS t USING (service, name, parent)
+ WHERE total >= {LEAST} AND base_total >= {LEAST} AND base_n >= {CERTAIN} * base_total AND n <= {LEFT} * total * base_n / base_total
+ ORDER BY base_n / base_total * total - n DESC LIMIT 200""",
 )
 
 
@@ -156,8 +192,8 @@ def signals_of(found: list[Gap], both: Windows) -> list[Signal]:
     made: list[Signal] = []
     for service in services[:SERVICES]:
         gap = next(g for g in found if g.service == service)
-        detail = f"{name(gap.operation, 80)}: {gap.missing:.0f} of {gap.count:.0f} requests {'stop' if gap.stops else 'turn off'} before “{shown(gap.line)}”, {1 - gap.before:.0%} did so before"
-        reason = "callee" if gap.of_callee else "most" if not made else "less"
+        detail = f"{name(gap.operation, 80)}: {gap.missing:.0f} of {gap.count:.0f} requests {_how(gap)} “{shown(gap.line)}”, {1 - gap.before:.0%} did so before"
+        reason = "callee" if gap.of_callee else "most" if not made and gap.after != CALLS_OF else "less"
         made.append(
             signal(
                 "trace.broken_off",
@@ -173,6 +209,12 @@ def signals_of(found: list[Gap], both: Windows) -> list[Signal]:
             )
         )
     return made
+
+
+def _how(gap: Gap) -> str:
+    if gap.after == CALLS_OF:
+        return "no longer call"
+    return "stop before" if gap.stops else "turn off before"
 
 
 def shown(line: str) -> str:

@@ -16,6 +16,7 @@ from mcp_servers.signoz.edges import behind, callees
 from mcp_servers.signoz.reading import number, subject
 from mcp_servers.signoz.sql import LOG_IS_BASE, LOG_IS_CURRENT, LOGS
 from mcp_servers.signoz.windows import Windows, iso
+from mcp_servers.signoz.windows_compare import CHANCE, by_chance
 from mcp_servers.signoz.windows_resource import LOGS_OF_SERVICE
 
 LINES_LOOKED_AT = 300_000
@@ -23,26 +24,27 @@ SPIKE_TIMES, SPIKE_MIN = 3.0, 5
 NEW_MIN, NEW_EXPECTED = 3, 5.0  # lines that would be expected in the baseline if the pattern had been there
 NEW_CALM_MAX = 3
 SILENCE_EXPECTED = 10.0
+CALM_MIN = 30  # lines that are no errors: of fewer the load cannot be told
 LEVELS = {"any": 0, "info": 9, "warn": 13, "error": 17, "fatal": 21}
 _WORDS = "'ERROR', 'ERR', 'FATAL', 'CRITICAL', 'CRIT', 'PANIC', 'EMERGENCY', 'ALERT', 'SEVERE'"
 IS_ERROR = f"(severity_number >= 17 OR upper(severity_text) IN ({_WORDS}))"
-_SERVICE = "coalesce(nullIf(resources_string['service.name'], ''), nullIf(resources_string['k8s.deployment.name'], ''), resources_string['k8s.container.name'])"
+SERVICE_OF_LINE = "coalesce(nullIf(resources_string['service.name'], ''), nullIf(resources_string['k8s.deployment.name'], ''), resources_string['k8s.container.name'])"
 # `contains` and `service` are plain substrings and equals, never patterns; many pipelines leave the number 0, so words count as well.
-_FILTER = f"""({{service:String}} = '' OR {_SERVICE} = {{service:String}}) AND {LOGS_OF_SERVICE}
+_FILTER = f"""({{service:String}} = '' OR {SERVICE_OF_LINE} = {{service:String}}) AND {LOGS_OF_SERVICE}
  AND ({{contains:String}} = '' OR positionCaseInsensitiveUTF8(body, {{contains:String}}) > 0)
  AND ({{trace_id:String}} = '' OR trace_id = {{trace_id:String}})
  AND ({{level:UInt8}} = 0 OR severity_number >= {{level:UInt8}} OR ({{level:UInt8}} <= 17 AND upper(severity_text) IN ({_WORDS}))
   OR ({{level:UInt8}} <= 13 AND upper(severity_text) IN ('WARN', 'WARNING')))"""
 TOTALS = Query(
     "log volume",
-    f"""SELECT {_SERVICE} AS service, countIf({LOG_IS_CURRENT}) AS lines, countIf({LOG_IS_BASE}) AS base_lines,
+    f"""SELECT {SERVICE_OF_LINE} AS service, countIf({LOG_IS_CURRENT}) AS lines, countIf({LOG_IS_BASE}) AS base_lines,
  countIf({IS_ERROR} AND {LOG_IS_CURRENT}) AS errors, countIf({IS_ERROR} AND {LOG_IS_BASE}) AS base_errors
- FROM {LOGS} AND ({{service:String}} = '' OR {_SERVICE} = {{service:String}}) AND {LOGS_OF_SERVICE} GROUP BY service ORDER BY lines + base_lines DESC LIMIT 500""",
+ FROM {LOGS} AND ({{service:String}} = '' OR {SERVICE_OF_LINE} = {{service:String}}) AND {LOGS_OF_SERVICE} GROUP BY service ORDER BY lines + base_lines DESC LIMIT 500""",
 )
 # The store folds lines of one shape, so that counts are exact and 2,000 shapes leave it rather than all lines.
 SHAPES = Query(
     "log shapes",
-    f"""SELECT {_SERVICE} AS service, {IS_ERROR} AS error, any(severity_text) AS severity,
+    f"""SELECT {SERVICE_OF_LINE} AS service, {IS_ERROR} AS error, any(severity_text) AS severity,
  replaceRegexpAll(substring(body, 1, 300), '[0-9a-fA-F]{{{{8}}}}-[0-9a-fA-F-]{{{{27}}}}|[0-9a-fA-F]{{{{12,}}}}|[0-9]+', '#') AS shape,
  any(substring(body, 1, 600)) AS line, countIf({LOG_IS_CURRENT}) AS n, countIf({LOG_IS_BASE}) AS base_n,
  intDiv(minIf(timestamp, {LOG_IS_CURRENT}), 1000000000) AS first, intDiv(maxIf(timestamp, {LOG_IS_CURRENT}), 1000000000) AS last,
@@ -55,7 +57,7 @@ SHAPES = Query(
 )
 ROWS = Query(
     "log lines",
-    f"""SELECT timestamp, severity_text, {_SERVICE} AS service, resources_string['k8s.pod.name'] AS pod, substring(body, 1, 2000) AS line, trace_id, span_id
+    f"""SELECT timestamp, severity_text, {SERVICE_OF_LINE} AS service, resources_string['k8s.pod.name'] AS pod, substring(body, 1, 2000) AS line, trace_id, span_id
  FROM {LOGS} AND {_FILTER} AND {LOG_IS_CURRENT} ORDER BY timestamp DESC, id DESC LIMIT {{limit:UInt16}}""",
 )
 SERIES = Query(
@@ -114,9 +116,15 @@ class Volume:
     errors: float
     base_errors: float
 
+    def times(self, both: Windows) -> float:
+        """How many times as much as in the baseline is to be expected: as the time passed and, where it does more, as it does."""
+        calm, base_calm = self.lines - self.errors, self.base_lines - self.base_errors
+        passed = both.cur_s / both.base_s
+        return max(passed, calm / base_calm) if base_calm >= CALM_MIN else passed
+
     def more_errors(self, both: Windows) -> float:
         """Error lines beyond what the time before would make one expect."""
-        return self.errors - self.base_errors * both.cur_s / both.base_s if both.compared else 0.0
+        return self.errors - self.base_errors * self.times(both) if both.compared else 0.0
 
 
 def volumes(rows: list[Row]) -> dict[str, Volume]:
@@ -167,7 +175,8 @@ def loud(volume: dict[str, Volume], both: Windows) -> dict[str, float]:
         for service, v in volume.items()
         if both.compared
         and v.errors >= SPIKE_MIN
-        and v.errors / both.cur_s >= SPIKE_TIMES * v.base_errors / both.base_s
+        and v.errors >= SPIKE_TIMES * v.base_errors * v.times(both)
+        and by_chance(v.errors, v.base_errors, v.times(both) / (1 + v.times(both))) < CHANCE
     }
 
 
@@ -236,8 +245,7 @@ def signals_of(
                     since=iso(one.first),
                 )
             )
-        risen = one.is_new or not both.compared or one.count / both.cur_s >= SPIKE_TIMES * one.base_count / both.base_s
-        if not (one.error and risen):
+        if not (one.error and (one.is_new or risen(one, volume.get(one.service), both))):
             continue
         code, reason = tells(one.example)
         if code and (code, about) not in told:
@@ -253,6 +261,15 @@ def signals_of(
                 )
             )
     return found
+
+
+def risen(one: Found, volume: Volume | None, both: Windows) -> bool:
+    """Whether the pattern is far more frequent than the time and the load explain, and surely so; without a baseline all of them are."""
+    if not both.compared:
+        return True
+    times = volume.times(both) if volume else both.cur_s / both.base_s
+    more = one.count >= SPIKE_TIMES * one.base_count * times
+    return more and by_chance(one.count, one.base_count, times / (1 + times)) < CHANCE
 
 
 def tells(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608, E501 (statements are constants over constants; values travel as typed parameters)
 
 from dataclasses import dataclass, field
+from math import inf
 
 from mcp_servers.common.envelope import Signal
 from mcp_servers.common.signals import signal
@@ -31,6 +32,7 @@ from mcp_servers.signoz.windows_resource import SPANS_OF_SERVICE
 SPANS_LOOKED_AT = 200_000
 LATENCY_MS, TAIL_MS, SELF_MS = 10.0, 20.0, 5.0
 TRAFFIC_DROP, TRAFFIC_SPIKE, TRAFFIC_MIN = 0.5, 2.0, 0.1
+SILENCE_TRACES = 12.0  # requests that one would expect
 
 COUNT = Query("span count", f"SELECT count() AS n FROM {SPANS}")
 # Services answer cheap and dear operations, and the mix moves with the hour. So the mean is compared with what the same operations took
@@ -39,8 +41,8 @@ RED = Query(
     "service rates",
     f"""SELECT service, sum(n) AS calls, sum(bn) AS base_calls, sum(e) AS errors, sum(be) AS base_errors, quantileMerge(0.99)(q) / 1e6 AS p99,
  quantileMerge(0.99)(bq) / 1e6 AS base_p99, sum(m * n) / greatest(calls, 1) / 1e6 AS mean, sum(bm * bn) / greatest(base_calls, 1) / 1e6 AS base_mean,
- {standard_sql()}
- FROM (SELECT {SERVICE_OF_SPAN} AS service, name, {SIDES}, countIf(has_error AND {IS_CURRENT}) AS e, countIf(has_error AND {IS_BASE}) AS be,
+ max(bt) AS base_traces, {standard_sql()}
+ FROM (SELECT {SERVICE_OF_SPAN} AS service, name, {SIDES}, uniqIf(trace_id, {IS_BASE}) AS bt, countIf(has_error AND {IS_CURRENT}) AS e, countIf(has_error AND {IS_BASE}) AS be,
   quantileStateIf(0.99)(duration_nano, {IS_CURRENT}) AS q, quantileStateIf(0.99)(duration_nano, {IS_BASE}) AS bq,
   {moments("duration_nano")}
   FROM {SPANS} AND kind IN (2, 5) AND ({{service:String}} = '' OR {SERVICE_OF_SPAN} = {{service:String}}) AND {SPANS_OF_SERVICE} GROUP BY service, name)
@@ -53,7 +55,7 @@ SEEN = Query(
  GROUP BY service, version ORDER BY service, first LIMIT 600""",
 )
 # A span's own time is its duration without its children's; a client span has none, it waits.
-# A failure begins where no child failed.
+# A failure begins where no child failed; but a call without an answer, where calls of its name had one before, begins at its other end.
 SELF = Query(
     "own time",
     f"""WITH s AS (SELECT trace_id, span_id, parent_span_id, {SERVICE_OF_SPAN} AS service, name, kind, duration_nano, timestamp, has_error
@@ -62,10 +64,11 @@ SELF = Query(
  sum(o) AS origins, sum(bo) AS base_origins, {standard_sql()}
  FROM (SELECT service, name, {SIDES}, countIf(kind IN (2, 5) AND {IS_CURRENT}) AS entered, countIf(kind IN (2, 5) AND {IS_BASE}) AS base_entered,
   countIf(begins AND {IS_CURRENT}) AS o, countIf(begins AND {IS_BASE}) AS bo, {moments("own")}
-  FROM (SELECT s.service AS service, s.name AS name, s.kind AS kind, s.timestamp AS timestamp, s.has_error AND c.failed = 0 AS begins,
+  FROM (SELECT s.service AS service, s.name AS name, s.kind AS kind, s.timestamp AS timestamp, s.has_error AND c.failed = 0 AND NOT (s.kind = 3
+    AND c.answers = 0 AND avgIf(least(c.answers, 1), {IS_BASE}) OVER (PARTITION BY s.service, s.name, s.kind) >= 0.5) AS begins,
    if(s.kind IN (3, 4), 0, greatest(0, toInt64(s.duration_nano) - toInt64(c.total))) AS own
    FROM s LEFT JOIN (SELECT trace_id, parent_span_id, sum(duration_nano) AS total,
-    countIf(has_error) AS failed FROM s WHERE parent_span_id != ''
+    countIf(has_error) AS failed, countIf(kind IN (2, 5)) AS answers FROM s WHERE parent_span_id != ''
     GROUP BY trace_id, parent_span_id) AS c ON s.trace_id = c.trace_id AND s.span_id = c.parent_span_id)
   GROUP BY service, name)
  GROUP BY service LIMIT 300""",
@@ -92,6 +95,7 @@ class Health:
     took: Standard = field(default_factory=Standard)
     own: Standard = field(default_factory=Standard)
     own_requests: float = 0
+    base_traces: float = inf  # requests before; unlimited where the source does not tell
 
     @property
     def error_ratio(self) -> float:
@@ -132,6 +136,7 @@ def read_health(rates: list[Row], own: list[Row], sample: int = 1) -> dict[str, 
         one = services[str(row["service"])] = Health(str(row["service"]))
         for key in ("calls", "base_calls", "errors", "base_errors", "p99", "base_p99", "mean", "base_mean"):
             setattr(one, key, number(row[key]))
+        one.base_traces = number(row["base_traces"]) if "base_traces" in row else inf
         one.took = standard(row)
     for row in own:
         known = services.get(str(row["service"]))
@@ -166,7 +171,9 @@ def signals_of(one: Health, windows: Windows) -> list[Signal]:
         )
     if not windows.compared:
         return found
-    if one.base_calls >= CALLS_MIN and one.calls == 0:
+    # One request may call a service twenty times: what is missing are requests, and of few of them all may lead elsewhere.
+    expected = min(one.base_calls, one.base_traces) * windows.cur_s / windows.base_s
+    if one.base_calls >= CALLS_MIN and one.calls == 0 and expected >= SILENCE_TRACES:
         found.append(
             signal(
                 "svc.no_data",
@@ -177,6 +184,7 @@ def signals_of(one: Health, windows: Windows) -> list[Signal]:
                 since=since,
             )
         )
+    if one.calls == 0:
         return found
     rate, before = one.calls / windows.cur_s, one.base_calls / windows.base_s
     surely = before and more_or_less(one.calls, one.base_calls, windows.cur_s / windows.base_s)

@@ -12,6 +12,15 @@ IS_CURRENT = "timestamp >= toDateTime64({c0:UInt64}, 9) AND timestamp < toDateTi
 IS_BASE = "timestamp >= toDateTime64({b0:UInt64}, 9) AND timestamp < toDateTime64({b1:UInt64}, 9)"
 # Whole traces, thinned when there are many: {sample:UInt64} is 1 for all of them.
 SAMPLED = "cityHash64(trace_id) % {sample:UInt64} = 0"
+# Where a call is meant to go, as far as its span says it: calls of one name ("GET") lead to several.
+ADDRESS = (
+    "coalesce("
+    + ", ".join(
+        f"nullIf(attributes_string['{key}'], '')"
+        for key in ("peer.service", "server.address", "net.peer.name", "http.host", "rpc.service")
+    )
+    + ", '')"
+)
 
 LOGS_TABLE = "signoz_logs.distributed_logs_v2"
 LOGS = f"""{LOGS_TABLE} WHERE ts_bucket_start BETWEEN {{from_s:UInt64}} - 1800 AND {{to_s:UInt64}}

@@ -15,6 +15,8 @@ from mcp_servers.signoz.context import Context
 from mcp_servers.signoz.edges import Edge, behind, callees, path_signals, read_edges, signals_of, slow_io
 from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, number, ratio, short
 from mcp_servers.signoz.red import sample_of
+from mcp_servers.signoz.unanswered import counted, missing, silent
+from mcp_servers.signoz.unanswered import signals_of as signals_of_silence
 from mcp_servers.signoz.windows import windows
 from mcp_servers.signoz.windows_compare import keep
 
@@ -53,10 +55,12 @@ class PathRow(Lean):
 
 class Dependencies(Envelope):
     """``edges``: failing first, then the most slowed. ``paths``: the most changed first. ``reached``: ``entrance`` and every service that
-    it calls, through others, too, at most 200; empty without an entrance, or when no span knows it."""
+    it calls, through others, too, at most 200; empty without an entrance, or when no span knows it. ``silent``: services that leave calls
+    without an answer which they answered before, the most missed first."""
 
     edges: list[EdgeRow]
     edges_total: int
+    silent: list[str] = Field(default_factory=list)
     reached: list[str] = Field(default_factory=list)
     paths: list[PathRow] = Field(default_factory=list)
 
@@ -74,11 +78,15 @@ def tools(context: Context) -> list[Tool]:
         asked = parse_range(time_range, context.clock())
         both = await windows(source, asked, alert_at)
         sample = await sample_of(source, both)
-        calls, backends, paths = await asyncio.gather(
-            source.calls(both, service, sample), source.backends(both, service), source.paths(both, service, sample)
+        calls, backends, paths, answers = await asyncio.gather(
+            source.calls(both, service, sample),
+            source.backends(both, service),
+            source.paths(both, service, sample),
+            source.unanswered(both, service, sample),
         )
+        lost = missing(answers.rows, both)
         reached = _reached(entrance, calls.rows) if entrance and not service else []
-        edges = read_edges(calls.rows, "service") + read_edges(backends.rows, "backend")
+        edges = counted(read_edges(calls.rows, "service"), lost, sample) + read_edges(backends.rows, "backend")
         if service and direction != "both":
             edges = [e for e in edges if (e.target if direction == "up" else e.source) == service]
         edges.sort(
@@ -87,13 +95,14 @@ def tools(context: Context) -> list[Tool]:
         answer = Dependencies(
             summary="",
             window=asked.window(),
-            notes=[*asked.notes, *both.notes, *calls.notes, *backends.notes, *paths.notes],
+            notes=[*asked.notes, *both.notes, *calls.notes, *backends.notes, *paths.notes, *answers.notes],
+            silent=[name(s) for s in silent(lost)][:20],
             edges=[_row(e) for e in edges[:limit]],
             edges_total=len(edges),
             paths=[_path(row) for row in paths.rows[:6]],
             reached=reached,
         )
-        weighed = [(1e12, s) for s in slow_io(edges, both)]
+        weighed = [(1e12, s) for s in (*slow_io(edges, both), *signals_of_silence(lost, both))]
         # Time lost in all calls of an edge is what it explains of a slow gateway; ways that changed come after.
         weighed += [(max(0.0, e.slower_ms) * e.calls, s) for e in edges for s in signals_of(e, both)]
         weighed += [(0.0, s) for s in path_signals(paths.rows, both)]

@@ -1,5 +1,7 @@
 """`get_exceptions`: which recorded exceptions are new or more frequent."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Annotated
 
 from mcp.server.mcpserver.tools import Tool
@@ -16,6 +18,7 @@ from mcp_servers.signoz.client import Row
 from mcp_servers.signoz.context import Context
 from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, number, subject
 from mcp_servers.signoz.windows import Windows, iso, windows
+from mcp_servers.signoz.windows_compare import CALLS_MIN, CHANCE, by_chance
 
 SIGNALS = ("exc.new", "exc.spike")
 DESCRIPTION = (
@@ -66,8 +69,8 @@ def tools(context: Context) -> list[Tool]:
         source = await context.source()
         asked = parse_range(time_range, context.clock())
         both = await windows(source, asked, alert_at)
-        read = await source.exceptions(both, service)
-        rows = read.rows
+        read, rates = await asyncio.gather(source.exceptions(both, service), source.service_rates(both, service))
+        rows, times = read.rows, _times(rates.rows, both)
         answer = Exceptions(
             summary=f"{sum(int(number(r['n'])) for r in rows)} exceptions of {len(rows)} kinds",
             window=asked.window(),
@@ -76,8 +79,12 @@ def tools(context: Context) -> list[Tool]:
             untrusted=["exceptions[].message", "exceptions[].frames", "exceptions[].type"],
         )
         for row in rows if both.compared else []:
-            now, before = number(row["n"]) / both.cur_s, number(row["base_n"]) / both.base_s
-            if number(row["n"]) < COUNT_MIN or (before and now < SPIKE_TIMES * before):
+            now, before, more = number(row["n"]), number(row["base_n"]), times(str(row["service"]))
+            if (
+                now < COUNT_MIN
+                or now < SPIKE_TIMES * before * more
+                or by_chance(now, before, more / (1 + more)) >= CHANCE
+            ):
                 continue
             detail = f"{name(row['type'], 80)} {number(row['n']):.0f} times, before {number(row['base_n']):.0f}: {_message(row)}"
             found = signal(
@@ -94,6 +101,17 @@ def tools(context: Context) -> list[Tool]:
         return ok(answer)
 
     return [strict.tool(get_exceptions, "get_exceptions", DESCRIPTION, SIGNALS)]
+
+
+def _times(rates: list[Row], both: Windows) -> Callable[[str], float]:
+    """How many times as much as in the baseline is to be expected of a service: as the time passed, and as its requests became more."""
+    passed = both.cur_s / both.base_s if both.compared else 1.0
+    load = {
+        str(r["service"]): number(r["calls"]) / number(r["base_calls"])
+        for r in rates
+        if number(r["base_calls"]) >= CALLS_MIN
+    }
+    return lambda service: max(passed, load.get(service, 0.0))
 
 
 def _message(row: Row) -> str:

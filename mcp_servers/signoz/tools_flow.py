@@ -12,7 +12,7 @@ from mcp_servers.common.envelope import Envelope, Lean, ok
 from mcp_servers.common.timerange import parse_range
 from mcp_servers.signoz.context import Context
 from mcp_servers.signoz.flow import EVERYWHERE, Gap, explained, gaps, shown, signals_of
-from mcp_servers.signoz.logs import volumes
+from mcp_servers.signoz.logs import LINES_LOOKED_AT, volumes
 from mcp_servers.signoz.reading import ALERT_AT, SERVICE, name, short
 from mcp_servers.signoz.red import sample_of
 from mcp_servers.signoz.windows import windows
@@ -54,17 +54,22 @@ def tools(context: Context) -> list[Tool]:
         source = await context.source()
         asked = parse_range(time_range, context.clock())
         both = await windows(source, asked, alert_at)
-        sample = await sample_of(source, both)
-        steps, calls, totals = await asyncio.gather(
-            source.steps(both, service, sample), source.calls(both, "", sample), source.log_volumes(both, "")
-        )
-        errors = {who: volume.more_errors(both) for who, volume in volumes(totals.rows).items()}
+        sample, totals = await asyncio.gather(sample_of(source, both), source.log_volumes(both, ""))
+        written = volumes(totals.rows)
+        sample = max(sample, round(sum(v.lines + v.base_lines for v in written.values()) / LINES_LOOKED_AT))
+        steps, calls = await asyncio.gather(source.steps(both, service, sample), source.calls(both, "", sample))
+        errors = {who: volume.more_errors(both) for who, volume in written.items()}
         pairs = ((str(r["source"]), str(r["target"])) for r in calls.rows)
-        found = explained(gaps(steps.rows), pairs, errors)
+        lost, notes = gaps(steps.rows), steps.notes
+        if not lost:
+            # Without lines that tell of it, the calls that an operation makes do: less surely, for a callee's answer may decide on them.
+            doings = await source.doings(both, service, sample)
+            lost, notes = gaps(doings.rows), (*notes, *doings.notes)
+        found = explained(lost, pairs, errors)
         answer = Gaps(
             summary="",
             window=asked.window(),
-            notes=[*asked.notes, *both.notes, *steps.notes, *calls.notes, *totals.notes],
+            notes=[*asked.notes, *both.notes, *notes, *calls.notes, *totals.notes],
             gaps=[_row(g) for g in found[:limit]],
             signals=signals_of(found, both),
             untrusted=["gaps[].line", "gaps[].after"],

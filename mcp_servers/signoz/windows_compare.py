@@ -6,7 +6,7 @@ does is measured on the logarithms of the durations, because durations are skewe
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import erfc, exp, lgamma, log, sqrt
 from typing import Any, Final
 
 from mcp_servers.common.envelope import Signal
@@ -21,6 +21,8 @@ TIMES: Final = 1.5
 SURE: Final = 4.0  # standard errors; with fifty services and three figures each, four leave less than one false word in a hundred answers
 CALLS_MIN: Final = 10
 TAIL_CALLS: Final = 300  # a 99th percentile of fewer calls is one or two calls
+CHANCE: Final = 0.05  # that events fall into the current window for no reason: what is likelier is no news
+_EXACT: Final = 1000  # events; of more the normal curve tells as much
 
 # Inside a subquery that groups by operation: how many spans either side has, the mean, and the spread of the logarithms. A spread has a
 # floor: a few equal durations do not prove that all are.
@@ -74,12 +76,16 @@ def standard(row: dict[str, Any], prefix: str = "") -> Standard:
 
 
 def worse_errors(errors: float, calls: float, base_errors: float, base_calls: float, compared: bool) -> bool:
-    """Enough failures, a share that matters, and twice the earlier one; without a baseline half of all must fail."""
+    """Enough failures, a share that matters, twice the earlier one and more than chance gives; without a baseline half of all must fail."""
     share = errors / calls if calls else 0.0
     before = base_errors / base_calls if base_calls else 0.0
-    return (
-        errors >= ERRORS_MIN and share >= ERROR_RATIO and (share >= ERROR_TIMES * before if compared else share >= 0.5)
-    )
+    if errors < ERRORS_MIN or share < ERROR_RATIO:
+        return False
+    if not compared:
+        return share >= 0.5
+    if share < ERROR_TIMES * before:
+        return False
+    return not base_calls or by_chance(errors, base_errors, calls / (calls + base_calls)) < CHANCE
 
 
 def slower(  # noqa: PLR0917 (two numbers of each)
@@ -95,6 +101,28 @@ def more_or_less(count: float, base_count: float, share: float) -> bool:
     """Whether a count differs surely from ``base_count`` times ``share`` (the windows' lengths): both scatter as counts do."""
     expected = base_count * share
     return abs(count - expected) >= SURE * sqrt(count + expected * share)
+
+
+def by_chance(count: float, base_count: float, share: float) -> float:
+    """How likely ``count`` or more of all these events fall into the current window by chance, when ``share`` (0..1) of the occasions do.
+
+    Both windows' events scatter, and few events prove little: five now and one before is one chance in nine where the windows are equal.
+    """
+    n, k = round(count + base_count), round(count)
+    if k <= 0 or share >= 1:
+        return 1.0
+    if share <= 0:
+        return 0.0
+    if n > _EXACT:
+        return erfc((k - 0.5 - n * share) / sqrt(2 * n * share * (1 - share))) / 2
+    whole = lgamma(n + 1)
+    return min(
+        1.0,
+        sum(
+            exp(whole - lgamma(i + 1) - lgamma(n - i + 1) + i * log(share) + (n - i) * log(1 - share))
+            for i in range(k, n + 1)
+        ),
+    )
 
 
 def keep(found: list[tuple[float, Signal]], notes: list[str]) -> list[Signal]:

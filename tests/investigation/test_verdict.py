@@ -173,6 +173,19 @@ def test_what_has_been_broken_for_long_goes_after_what_began_with_the_alert() ->
         assert (ranking.verdict, ranking.causes[0].object) == ("likely", ledger)
 
 
+def test_an_alert_that_names_no_object_is_about_what_began_with_it() -> None:
+    nameless = Reach(onset=ONSET)
+    new = finding("probe", object=CART, confidence=0.7, decisive=False, since=AT_ONSET)
+    ranking = rank([finding(since=LONG_BEFORE), new], reach=nameless)
+    assert ranking.causes[0].object == CART
+    assert rank([finding(since=LONG_BEFORE)], reach=nameless).verdict == "likely"
+    assert (
+        rank([finding()], reach=nameless).verdict
+        == rank([finding(since=AT_ONSET)], reach=nameless).verdict
+        == "confirmed"
+    )
+
+
 def test_an_object_that_looks_well_is_not_killed_by_another_ones_trouble() -> None:
     killed = replace(ABOUT_CART, own_symptom=True)
     ranking = rank([finding(since=AT_ONSET)], reach=killed)

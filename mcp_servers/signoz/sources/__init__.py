@@ -96,7 +96,8 @@ class Source(MetricReads, FieldReads, SearchReads, Protocol):
         """Spans in both windows and between them: what decides on ``sample``."""
 
     async def service_rates(self, both: "Windows", service: str) -> Read:
-        """Server and consumer spans: ``service, calls, base_calls, errors, base_errors, p99, base_p99, mean, base_mean``."""
+        """Server and consumer spans: ``service, calls, base_calls, errors, base_errors, p99, base_p99, mean, base_mean, base_traces`` (the
+        requests that its commonest operation served)."""
 
     async def own_time(self, both: "Windows", service: str, sample: int) -> Read:
         """``service, calls, base_calls, self_ms, base_self_ms, origins, base_origins``: sums over the read traces; an origin is a failing
@@ -105,11 +106,17 @@ class Source(MetricReads, FieldReads, SearchReads, Protocol):
     async def versions(self, both: "Windows", service: str) -> Read:
         """``service, version, first, n, base_n``, by service and then by first sight."""
 
+    async def doings(self, both: "Windows", service: str, sample: int) -> Read:
+        """Calls that an operation always made and makes more seldom now: the keys of `steps`, ``from`` being `flow.CALLS_OF`."""
+
     async def operations(self, both: "Windows", service: str) -> Read:
         """Server and consumer spans by name: ``service, name, calls, base_calls, errors, base_errors, p99, base_p99``."""
 
     async def calls(self, both: "Windows", service: str, sample: int) -> Read:
         """``source, target, calls, base_calls, errors, base_errors, mean, base_mean, gap, base_gap``; means in ms a call."""
+
+    async def unanswered(self, both: "Windows", service: str, sample: int) -> Read:
+        """Client spans by what answered them: ``source, called, address, target`` ("" for no answer), ``n, base_n``. See `unanswered`."""
 
     async def backends(self, both: "Windows", service: str) -> Read:
         """The same keys, ``target`` being a database or messaging system; ``gap`` is 0."""

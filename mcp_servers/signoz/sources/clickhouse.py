@@ -5,7 +5,7 @@
 from mcp_servers.common.envelope import ToolFailure
 from mcp_servers.signoz.client import Query, Store, Value
 from mcp_servers.signoz.edges import BACKENDS, CALLS, PATHS
-from mcp_servers.signoz.flow import STEPS
+from mcp_servers.signoz.flow import DOINGS, STEPS
 from mcp_servers.signoz.logs import ROWS, SERIES, SHAPES, TOTALS
 from mcp_servers.signoz.reading import number
 from mcp_servers.signoz.red import COUNT, RED, SEEN, SELF
@@ -16,6 +16,7 @@ from mcp_servers.signoz.sources.clickhouse_metrics import ClickHouseMetrics
 from mcp_servers.signoz.sources.clickhouse_search import ClickHouseSearch
 from mcp_servers.signoz.sql import IS_BASE, IS_CURRENT, LOGS_TABLE, SERVICE_OF_SPAN, SPANS, SPANS_TABLE
 from mcp_servers.signoz.trace import FIND, SPANS_OF
+from mcp_servers.signoz.unanswered import UNANSWERED
 from mcp_servers.signoz.windows import FIRST, Windows
 
 _DAY_S = 86_400
@@ -111,6 +112,9 @@ class ClickHouseSource(ClickHouseMetrics, ClickHouseFields, ClickHouseSearch):
     async def steps(self, both: Windows, service: str, sample: int) -> Read:
         return await self._read(STEPS, both, service=service, sample=sample)
 
+    async def doings(self, both: Windows, service: str, sample: int) -> Read:
+        return await self._read(DOINGS, both, service=service, sample=sample)
+
     async def span_count(self, both: Windows) -> int:
         found = await self.store.rows(COUNT, both.values)
         return int(number(found[0]["n"])) if found else 0
@@ -129,6 +133,9 @@ class ClickHouseSource(ClickHouseMetrics, ClickHouseFields, ClickHouseSearch):
 
     async def calls(self, both: Windows, service: str, sample: int) -> Read:
         return await self._read(CALLS, both, service=service, sample=sample)
+
+    async def unanswered(self, both: Windows, service: str, sample: int) -> Read:
+        return await self._read(UNANSWERED, both, service=service, sample=sample)
 
     async def backends(self, both: Windows, service: str) -> Read:
         return await self._read(BACKENDS, both, service=service)

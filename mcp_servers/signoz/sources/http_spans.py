@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mcp_servers.signoz.flow import CALLS_OF, CERTAIN, LEAST, LEFT
 from mcp_servers.signoz.reading import number
 from mcp_servers.signoz.sources import Read, Row
 from mcp_servers.signoz.sources.http_query import MAX_ROWS, Questions, both_of, lit, nanoseconds, spec
@@ -98,10 +99,16 @@ class HttpSpans:
         rows = await self._compared(both, one, (SERVICE,), ("calls", "errors", "p99", "mean"))
         now, before = await self._sampled(both)
         took: dict[str, Durations] = defaultdict(Durations)
+        traces: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for window, current in ((now, True), (before, False)):
             for span in window.spans:
                 if span.kind in ("Server", "Consumer"):
                     took[span.service].add(span.name, span.took, current=current)
+                    if not current:
+                        traces[span.service][span.name].add(span.trace)
+        for row in rows:
+            most = max((len(ids) for ids in traces[row["service"]].values()), default=0)
+            row["base_traces"] = most * before.factor
         return Read([row | took[row["service"]].row() for row in rows])
 
     async def operations(self, both: Windows, service: str) -> Read:
@@ -228,8 +235,10 @@ class HttpSpans:
         now, before = await self._sampled(both)
         found: dict[str, Row] = {}
         worked: dict[str, Durations] = defaultdict(Durations)
+        answering = _answered(before.spans)
         for window, prefix in ((now, ""), (before, "base_")):
             below, failed = _children(window.spans)
+            answered = {(s.trace, s.parent) for s in window.spans if s.kind in ("Server", "Consumer")}
             for span in window.spans:
                 one = found.setdefault(
                     span.service,
@@ -241,7 +250,8 @@ class HttpSpans:
                 own = 0 if span.kind in ("Client", "Producer") else max(0, span.took - below.get(key, 0))
                 one[f"{prefix}self_ms"] += own / 1e6
                 worked[span.service].add(span.name, own, current=not prefix)
-                one[f"{prefix}origins"] += (span.error and not failed.get(key)) * window.factor / sample
+                unheard = span.kind == "Client" and key not in answered and (span.service, span.name) in answering
+                one[f"{prefix}origins"] += (span.error and not failed.get(key) and not unheard) * window.factor / sample
         return Read([found[s] | worked[s].row() for s in sorted(found)], self._notes(now, before))
 
     async def calls(self, both: Windows, service: str, sample: int) -> Read:
@@ -268,6 +278,54 @@ class HttpSpans:
         rows = [_edge(ends, one) | whole[ends].row() | way[ends].row("g") for ends, one in found.items()]
         rows.sort(key=lambda r: (-r["calls"] - r["base_calls"], r["source"], r["target"]))
         return Read(rows[:400], self._notes(now, before))
+
+    async def unanswered(self, both: Windows, service: str, sample: int) -> Read:
+        del sample
+        found: dict[tuple[str, str, str], dict[str, float]] = defaultdict(lambda: {"n": 0.0, "base_n": 0.0})
+        for window, key in zip(await self._sampled(both), ("n", "base_n"), strict=True):
+            answers = {(s.trace, s.parent): s.service for s in window.spans if s.kind in ("Server", "Consumer")}
+            for span in window.spans:
+                target = answers.get((span.trace, span.id), "")
+                if span.kind == "Client" and (service in ("", span.service) or target in ("", service)):
+                    found[span.service, span.name, target][key] += 1
+        rows: list[Row] = [
+            {"source": source, "called": called, "address": "", "target": target, **counts}
+            for (source, called, target), counts in sorted(found.items())
+        ]
+        return Read(rows)
+
+    async def doings(self, both: Windows, service: str, sample: int) -> Read:
+        del sample
+        found: dict[tuple[str, str, str], Counter[tuple[str, bool]]] = defaultdict(Counter)
+        for window, current in zip(await self._sampled(both), (True, False), strict=True):
+            known = {(s.trace, s.id): s for s in window.spans}
+            did: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+            _, failed = _children(window.spans)
+            for span in window.spans:
+                told = span.name if span.kind in ("Client", "Producer") else f"{span.service}: {span.name}"
+                did[span.trace, span.parent][told] += 1
+            for key, span in known.items():
+                if span.kind in ("Client", "Producer") or span.error or failed.get(key) or key not in did:
+                    continue
+                above = known.get((span.trace, span.parent))
+                parent = above.name if above is not None and above.service == span.service else ""
+                counts = found[span.service, span.name, parent]
+                counts["", current] += 1
+                for told, times in did[key].items():
+                    for i in range(1, min(times, 4) + 1):
+                        counts[told if i == 1 else f"{told} ({i})", current] += 1
+        rows: list[Row] = []
+        for (of, name, parent), counts in sorted(found.items()):
+            total, base_total = counts["", True], counts["", False]
+            for told in sorted({told for told, _ in counts if told}):
+                n, base_n = counts[told, True], counts[told, False]
+                rare = (
+                    base_n >= CERTAIN * base_total and n <= LEFT * total * base_n / base_total if base_total else False
+                )
+                if rare and min(total, base_total) >= LEAST and service in ("", of):
+                    row = {"service": of, "name": name, "parent": parent, "from": CALLS_OF, "to": told}
+                    rows.append(row | {"n": n, "base_n": base_n, "total": total, "base_total": base_total})
+        return Read(rows)
 
     async def paths(self, both: Windows, service: str, sample: int) -> Read:
         del sample
@@ -348,6 +406,16 @@ def _children(spans: list[One]) -> tuple[dict[tuple[str, str], int], dict[tuple[
             took[(span.trace, span.parent)] += span.took
             failed[(span.trace, span.parent)] += span.error
     return took, failed
+
+
+def _answered(spans: list[One]) -> set[tuple[str, str]]:
+    """(service, name) of calls of which at least half have the span of the service that answered."""
+    answers = {(s.trace, s.parent) for s in spans if s.kind in ("Server", "Consumer")}
+    calls: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for span in spans:
+        if span.kind == "Client":
+            calls[span.service, span.name].append((span.trace, span.id) in answers)
+    return {key for key, heard in calls.items() if 2 * sum(heard) >= len(heard)}
 
 
 def _pairs(spans: list[One]) -> list[tuple[One, One]]:
