@@ -86,18 +86,29 @@ class Reach:
         settings = any(not ref.startswith("service/") for ref in self.calls)  # traces lack what nobody instruments
         return "apart" if settings else "unknown"
 
-    def timing(self, since: str | None) -> Timing:
-        """When what is so ``since`` (ISO 8601) began, held against the alert."""
-        if not since or self.onset is None:
+    def timing(self, since: Iterable[str]) -> Timing:
+        """When the trouble of an object began, held against the alert; ``since`` (ISO 8601) are the beginnings of all that was found on it.
+
+        Something new on an object counts, whatever else has been wrong with it for long.
+        """
+        moments = [m for text in since if (m := _moment(text)) is not None]
+        if self.onset is None or not moments:
             return "unknown"
-        try:
-            began = datetime.fromisoformat(since)
-        except ValueError:
-            return "unknown"
-        began, onset = (t if t.tzinfo else t.replace(tzinfo=UTC) for t in (began, self.onset))
-        if began < onset - BEFORE:
-            return "long before"
-        return "near" if began <= onset + AFTER else "after"
+        onset = _aware(self.onset)
+        if any(onset - BEFORE <= m <= onset + AFTER for m in moments):
+            return "near"
+        return "long before" if min(moments) < onset - BEFORE else "after"
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return _aware(datetime.fromisoformat(text))
+    except ValueError:
+        return None
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _resolved(data: Mapping[str, Any]) -> set[str]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from bot.investigation import causes as vocabulary
 from bot.investigation.model import Cause, Finding, Verdict
-from bot.investigation.reach import Reach
+from bot.investigation.reach import Reach, Timing
 
 CONFIRMED_FROM = 0.85
 LIKELY_FROM = 0.55
@@ -92,6 +92,12 @@ def rank(
 
     cap = CAP_WITHOUT_KEY_CHECK if missing_key_checks else 1.0
     well = not seen & reach.targets
+    began: dict[
+        str, set[str]
+    ] = {}  # when trouble on an object began, by what no workload wrote: a log's clock may say anything
+    for finding in found:
+        if finding.since and not finding.tainted:
+            began.setdefault(finding.object, set()).add(finding.since)
     weighed: list[_Weighed] = []
     for (code, subject), members in groups.items():
         members.sort(key=lambda f: (-f.confidence, f.id))
@@ -110,7 +116,7 @@ def rank(
         if worded:
             weight = min(weight, CAP_UNSEEN if unseen else CAP_TAINTED)
         since = min((f.since for f in members if f.since), default=None)
-        aside = _aside(reach, subject, since, well=well)
+        aside = _aside(reach, subject, reach.timing(began.get(subject, ())), well=well)
         shown = round(min(weight, cap, aside.cap, 0.99), 2)
         evidence = tuple(dict.fromkeys(e for f in members for e in f.evidence))
         cause = Cause(
@@ -187,9 +193,9 @@ class _Aside:
     caveat: str = ""
 
 
-def _aside(reach: Reach, subject: str, since: str | None, *, well: bool) -> _Aside:
+def _aside(reach: Reach, subject: str, timing: Timing, *, well: bool) -> _Aside:
     """``well``: the alert's own object was looked at and shows no trouble."""
-    standing, timing = reach.standing(subject), reach.timing(since)
+    standing = reach.standing(subject)
     if standing == "own":
         # An alert that names no object is about what began with it.
         stale = not reach.targets and timing == "long before"

@@ -173,6 +173,20 @@ def test_what_has_been_broken_for_long_goes_after_what_began_with_the_alert() ->
         assert (ranking.verdict, ranking.causes[0].object) == ("likely", ledger)
 
 
+def test_a_logs_own_clock_does_not_make_trouble_old() -> None:
+    words = finding(
+        "words", cause="database.credentials_invalid", tainted=True, since="2024-01-01T00:00:00Z", confidence=0.7
+    )
+    crash = finding("crash", cause="", severity="high", since=AT_ONSET, confidence=0.5, decisive=False)
+    ranking = rank([words, crash], reach=ABOUT_CART)
+    assert (ranking.verdict, ranking.causes[0].code) == ("likely", "database.credentials_invalid")
+
+
+def test_something_new_on_an_object_counts_whatever_was_wrong_with_it_for_long() -> None:
+    chronic = finding("chronic", cause="", severity="medium", since=LONG_BEFORE)
+    assert rank([chronic, finding(since=AT_ONSET)], reach=ABOUT_CART).verdict == "confirmed"
+
+
 def test_an_alert_that_names_no_object_is_about_what_began_with_it() -> None:
     nameless = Reach(onset=ONSET)
     new = finding("probe", object=CART, confidence=0.7, decisive=False, since=AT_ONSET)
