@@ -115,8 +115,8 @@ def rank(
         unseen = worded and subject not in seen and not missing_key_checks
         if worded:
             weight = min(weight, CAP_UNSEEN if unseen else CAP_TAINTED)
-        told = [f.since for f in members if f.since and not f.tainted]
-        since = min(told or began.get(subject, ()), default=None)
+        told = {f.since for f in members if f.since and not f.tainted}
+        since = min(told or began.get(subject, set()), default=None)
         aside = _aside(reach, subject, reach.timing(began.get(subject, ())), well=well)
         shown = round(min(weight, cap, aside.cap, 0.99), 2)
         evidence = tuple(dict.fromkeys(e for f in members for e in f.evidence))
