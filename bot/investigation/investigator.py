@@ -116,7 +116,7 @@ class Investigator:
             run=run,
             rules=rules,
             findings=findings,
-            ranking=_ranked(chosen, alert, run, findings),
+            ranking=_ranked(chosen, alert, run, findings, started_at),
             started_at=started_at,
             duration_seconds=time.monotonic() - clock,
         ).report()
@@ -129,14 +129,16 @@ class Investigator:
         return report.model_copy(update={"duration_seconds": time.monotonic() - clock})
 
 
-def _ranked(playbook: Playbook, alert: Alert, run: StepRun, findings: Iterable[Finding]) -> Ranking:
+def _ranked(
+    playbook: Playbook, alert: Alert, run: StepRun, findings: Iterable[Finding], started_at: datetime
+) -> Ranking:
     # A server that this team does not run is no check that failed: it is listed, and it does not hold the verdict back.
     due = [s for s in playbook.steps if s.key and s.provider not in run.absent]
     missing = [s.title for s in due if run.results[s.id].status != "ok"]
     evidence = [e for found in run.evidence.values() for e in found]
     return rank(
         findings,
-        reach=Reach.of(alert, evidence, own_symptom=playbook.own_symptom),
+        reach=Reach.of(alert, evidence, own_symptom=playbook.own_symptom, seen=started_at),
         missing_key_checks=missing,
         rules_out={rule.id: rule.rules_out for rule in playbook.findings if rule.rules_out},
     )

@@ -44,8 +44,10 @@ class Reach:
     own_symptom: bool = False
 
     @classmethod
-    def of(cls, alert: Alert, evidence: Iterable[Evidence], *, own_symptom: bool = False) -> "Reach":
-        """From an alert's labels and from what a resolver verified."""
+    def of(
+        cls, alert: Alert, evidence: Iterable[Evidence], *, own_symptom: bool = False, seen: datetime | None = None
+    ) -> "Reach":
+        """From an alert's labels and from what a resolver verified. One that tells no time began about when it was ``seen``."""
         found: set[str] = set()
         calls: set[str] = set()
         space = alert.namespace
@@ -67,7 +69,7 @@ class Reach:
                 answer.tool == RESOLVER and "." in answer.id
             ):  # one of several on the way: what it calls in vain, by its own words
                 calls |= _resolved(data)
-        return cls(frozenset(found), frozenset(calls), alert.starts_at, own_symptom)
+        return cls(frozenset(found), frozenset(calls), alert.starts_at or seen, own_symptom)
 
     def standing(self, subject: str) -> Standing:
         """Of an object ("Kind/namespace/name") to what the alert names."""

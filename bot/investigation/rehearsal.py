@@ -4,6 +4,7 @@ Fixtures pass the same reading as a server's answers (`bot.tools.answers`), so w
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -91,7 +92,9 @@ def rehearse(signals_of: SignalsOf = lambda tool: None) -> RunTest:
     async def run(playbook: Playbook, alert: Alert, fixtures: Mapping[str, Any]) -> Outcome:
         tools = FixtureTools(fixtures, signals_of)
         chosen = Choice(playbook=playbook, stage="pin", because="its own test")
-        report = await Investigator(tools, lambda alert, pin: chosen).investigate(alert, investigation="test")
+        began = _newest(fixtures)  # a test is read at the time that it speaks of, today and in a year
+        now = (lambda: began) if began else (lambda: datetime.now(UTC))
+        report = await Investigator(tools, lambda alert, pin: chosen, now=now).investigate(alert, investigation="test")
         top = report.causes[0] if report.causes else None
         return Outcome(
             findings=tuple(dict.fromkeys(f.id for f in report.findings if f.state == "true" and not f.suppressed_by)),
@@ -102,6 +105,17 @@ def rehearse(signals_of: SignalsOf = lambda tool: None) -> RunTest:
         )
 
     return run
+
+
+def _newest(answer: Any) -> datetime | None:
+    """The newest ``since`` in a test's answers."""
+    if isinstance(answer, Mapping):
+        found = [_newest(v) for k, v in answer.items() if k != "since"]
+        with suppress(KeyError, ValueError):  # says no time
+            found.append(datetime.fromisoformat(str(answer["since"])).astimezone(UTC))
+    else:
+        found = [_newest(v) for v in answer] if isinstance(answer, list) else []
+    return max((f for f in found if f is not None), default=None)
 
 
 def _error(text: str) -> ErrorInfo:

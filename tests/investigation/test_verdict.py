@@ -220,6 +220,13 @@ def test_another_machine_is_not_the_one_that_the_alert_names() -> None:
     assert rank([finding(object="Node/worker-1", since=LONG_BEFORE)], reach=reach).verdict == "inconclusive"
 
 
+def test_an_alert_that_tells_no_time_began_about_when_it_was_seen() -> None:
+    alert = Alert(source="slack", name="n", namespace="shop", workload="Deployment/cart")
+    reach = Reach.of(alert, [], seen=ONSET)
+    assert rank([finding(since=AT_ONSET)], reach=reach).verdict == "confirmed"
+    assert rank([finding(since=LONG_BEFORE)], reach=reach).verdict == "inconclusive"
+
+
 def test_the_owner_of_a_named_pod_is_the_alerts_own() -> None:
     alert = Alert(source="a", name="n", namespace="shop", pod="checkout-7d9f8c6b5-x8k2p")
     assert rank([finding()], reach=Reach.of(alert, [], own_symptom=True)).verdict == "confirmed"
